@@ -1,0 +1,1 @@
+"""Troupe's actor runtime: the stage. It knows nothing of tasks or users."""

@@ -1,0 +1,125 @@
+"""What a handler may touch, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Generic, TypeVar
+
+from runtime.message import Caller, Command, Event, Message
+
+Rec = TypeVar("Rec")
+
+Clock = Callable[[], int]
+"""Milliseconds since the epoch, UTC."""
+
+ANONYMOUS = Caller()
+
+
+def system_clock() -> int:
+    """The host's clock, ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Ids:
+    """UUIDv7 (RFC 9562 section 5.7) from one clock; each is greater than the one before, even when the clock goes back."""
+
+    def __init__(self, clock: Clock = system_clock) -> None:
+        self._clock = clock
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> str:
+        with self._lock:
+            # 48 bits of ms and 12 bits that count within a ms; both together never decrease
+            self._last = max(self._last + 1, self._clock() << 12)
+            stamp = self._last
+        tail = uuid.uuid4().int & ((1 << 62) - 1)
+        value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | tail
+        text = f"{value:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class Context(Generic[Rec]):
+    """A handler's view of the world: its records inside the transaction, who asks, the time, and what goes out.
+
+    :ivar records: typed data access, inside this message's transaction (for queries, on the reader).
+    :ivar caller: who asks; anonymous for events and ticks.
+    :ivar now: ms since the epoch, the same for the whole message.
+    :ivar new_id: makes UUIDv7 ids that keep their order.
+    :ivar cause: id of the message that is handled.
+    """
+
+    __slots__ = ("_emitted", "_grants", "_told", "caller", "cause", "new_id", "now", "records")
+
+    def __init__(
+        self,
+        records: Rec,
+        *,
+        now: int,
+        new_id: Callable[[], str],
+        caller: Caller = ANONYMOUS,
+        cause: str = "",
+        grants: dict[tuple[str, str], bytes] | None = None,
+    ) -> None:
+        self.records = records
+        self.caller = caller
+        self.now = now
+        self.new_id = new_id
+        self.cause = cause
+        self._grants = grants or {}
+        self._emitted: list[Event] = []
+        self._told: list[Command[None]] = []
+
+    def emit(self, event: Event) -> None:
+        """Tell everyone a fact, once this transaction has committed."""
+        self._emitted.append(event)
+
+    def tell(self, command: Command[None]) -> None:
+        """Ask another actor to do something, once this transaction has committed; nothing comes back."""
+        self._told.append(command)
+
+    def granted(self, fact: str, subject: str) -> bytes | None:
+        """Another actor's word on a fact, brought along by the edge; None when it brought none."""
+        return self._grants.get((fact, subject))
+
+    def take_outgoing(self) -> tuple[list[Event], list[Command[None]]]:
+        """For dispatch: what the handler emitted and told."""
+        return self._emitted, self._told
+
+
+class OutsideContext(Context[Rec]):
+    """The context of `@handles(outside=True)`: `records` read outside any transaction; `finish` opens the second one.
+
+    ::
+
+        digest = await self.hash(command.password)       # slow work, no transaction held
+        async with ctx.finish() as records:              # commits together with the reply
+            await records.add_user(…, digest)
+    """
+
+    __slots__ = ("_finish",)
+
+    def __init__(
+        self,
+        records: Rec,
+        *,
+        finish: Callable[[], AbstractAsyncContextManager[Rec]],
+        now: int,
+        new_id: Callable[[], str],
+        caller: Caller = ANONYMOUS,
+        cause: str = "",
+        grants: dict[tuple[str, str], bytes] | None = None,
+    ) -> None:
+        super().__init__(records, now=now, new_id=new_id, caller=caller, cause=cause, grants=grants)
+        self._finish = finish
+
+    def finish(self) -> AbstractAsyncContextManager[Rec]:
+        """The second transaction; at most once, last. What is written in it commits with the reply, or not at all."""
+        return self._finish()
+
+
+__all__ = ["ANONYMOUS", "Caller", "Clock", "Context", "Ids", "Message", "OutsideContext", "Rec", "system_clock"]

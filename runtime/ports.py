@@ -1,0 +1,529 @@
+"""The ports: everything outside the process, as small protocols. Each has an embedded twin and a real driver.
+
+Every promise below is a named test of one conformance suite (`tests/conformance/`), which twin and real server
+both run. What a driver does not promise it declares in `lacks`. Drivers translate their library's exceptions:
+whatever is away raises the port's own `…Away` error, within its time-out, and nothing else leaks out.
+Times are int ms since the epoch (UTC) unless a name says otherwise; durations end in `_ms` or `_s`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+
+# ------------------------------------------------------------------------------------------------ Broker
+
+
+class Topology(msgspec.Struct, frozen=True):
+    """The queues that every process declares, so that nothing waits on an actor that was not booted yet.
+
+    :param actors: each gets the queues `requests`, `events` and `dead`.
+    :param bindings: event type → the actors whose `events` queue receives it.
+    """
+
+    actors: tuple[str, ...]
+    bindings: Mapping[str, tuple[str, ...]]
+
+
+class Delivery(Protocol):
+    """One message, held by the broker until `ack` or `requeue` was called, exactly once, from the loop's thread."""
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
+    def redelivered(self) -> bool:
+        """True when it may have been handled before: its consumer went away without an ack, or requeued it."""
+        ...
+
+    def ack(self) -> None:
+        """Handled: the broker forgets it. Never raises; an ack that cannot be sent means a redelivery."""
+        ...
+
+    def requeue(self) -> None:
+        """Not handled: the broker delivers it again, to any consumer, marked as redelivered. Never raises."""
+        ...
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """A message that must not be lost.
+
+    :param id: unique among publications in flight.
+    :param route: an event type, or, where `direct`, the name of an actor whose `events` queue it goes to.
+    """
+
+    id: str
+    route: str
+    body: bytes
+    direct: bool = False
+
+
+class Subscription(Protocol):
+    """A running consumer. It outlives reconnects."""
+
+    async def pause(self) -> None:
+        """Take nothing new; returns when no further delivery will come. What is held stays held."""
+        ...
+
+    async def resume(self) -> None: ...
+
+
+class Broker(Protocol):
+    """Queues by name. Requests and replies are sent, at most once; events and tells are published, at least once.
+
+    Each actor has three queues: `requests` (lost messages are sent again by the asker), `events` (durable; a
+    delivery limit) and `dead` (what exceeded that limit).
+    """
+
+    lacks: ClassVar[frozenset[str]]
+
+    @property
+    def available(self) -> bool:
+        """False while there is no connection, or while the broker has blocked publishing."""
+        ...
+
+    @property
+    def reply_queue(self) -> str:
+        """Where replies to this process go. A new name after each reconnect: read it for every send."""
+        ...
+
+    async def open(self, topology: Topology) -> None:
+        """Connect and declare everything. Idempotent over processes: any number may do it at once.
+
+        :raises BrokerAway: no answer within the driver's time-out.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Flush what was sent, settle nothing, disconnect. What is held unacknowledged will be redelivered."""
+        ...
+
+    def request(self, actor: str, body: bytes, *, ttl_ms: int) -> None:
+        """Send to the actor's `requests` queue; gone after `ttl_ms` there. At once, without waiting.
+
+        :raises BrokerAway: not `available`; nothing was sent.
+        """
+        ...
+
+    def reply(self, queue: str, body: bytes) -> None:
+        """Send to a reply queue. A queue that is gone swallows it. Never raises: the asker asks again."""
+        ...
+
+    async def publish(self, publications: Sequence[Publication]) -> Sequence[bool]:
+        """Publish durably, in a window of confirms. The answer says for each whether the broker has it safe.
+
+        An event reaches every queue that is bound to it, and is confirmed also when none is; a direct one whose
+        queue does not exist is False. False leaves the outcome open: it may arrive all the same.
+        """
+        ...
+
+    async def consume_requests(self, actor: str, deliver: Callable[[Delivery], None], *, prefetch: int) -> Subscription:
+        """Take requests; at most `prefetch` are held at once. Several consumers of one actor share the work."""
+        ...
+
+    async def consume_events(self, actor: str, deliver: Callable[[Delivery], None], *, prefetch: int) -> Subscription:
+        """Likewise, of the `events` queue."""
+        ...
+
+    async def consume_dead(self, actor: str, deliver: Callable[[Delivery], None], *, prefetch: int) -> Subscription:
+        """Likewise, of the `dead` queue."""
+        ...
+
+    def on_reply(self, deliver: Callable[[bytes], None]) -> None:
+        """Set once, before `open`: receives the body of every reply."""
+        ...
+
+    def on_change(self, changed: Callable[[bool], None]) -> None:
+        """Set once, before `open`: told of every change of `available`."""
+        ...
+
+    async def bury(self, actor: str, body: bytes) -> None:
+        """Put a message into the actor's `dead` queue, confirmed. :raises BrokerAway: it may not be there."""
+        ...
+
+    async def depth(self, actor: str) -> Mapping[str, int]:
+        """Messages ready in the queues of an actor: `{"requests": …, "events": …, "dead": …}`.
+
+        :raises BrokerAway: no answer.
+        """
+        ...
+
+
+# ------------------------------------------------------------------------------------------------- Store
+
+Value = str | int | float | bytes | None
+"""What a column holds. A list of one type is allowed as an argument compared with `= any($n)`."""
+
+Row = Mapping[str, Any]
+"""A row by column name."""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One forward step: `0001_tasks`, and its statements, separated by lines that hold only `--`."""
+
+    name: str
+    sql: str
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A wish to be the one who handles a message.
+
+    :param hash: of the request, so that one id cannot stand for two; None where ids are ours (events, ticks).
+    """
+
+    id: str
+    hash: bytes | None = None
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """The id is known and settled.
+
+    :param reply: the encoded reply as it was given to `finish`; None when it had none.
+    """
+
+    reply: bytes | None
+    hash: bytes | None
+
+
+class Busy(msgspec.Struct, frozen=True):
+    """Another transaction, or another's lease, holds the id now."""
+
+
+Claimed = Saved | Busy | None
+"""What `begin` says of an id; None: it is yours."""
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A handled message, to be remembered in the inbox."""
+
+    claim: Claim
+    reply: bytes | None = None
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A row of the outbox: an envelope that waits for the broker's confirm.
+
+    :param direct: for one actor (a tell) instead of an event; `route` is then its name.
+    """
+
+    id: str
+    route: str
+    envelope: bytes
+    direct: bool = False
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """An envelope whose handling failed.
+
+    :param attempt: how often it was tried.
+    :param due_in_ms: until the next attempt; None: never again, a dead letter.
+    :param reason: of the last failure, for a person.
+    """
+
+    id: str
+    type: str
+    envelope: bytes
+    attempt: int
+    due_in_ms: int | None
+    reason: str
+
+
+class ParkedRow(msgspec.Struct, frozen=True):
+    """A row of `parked` as it lies in the store; `due_at` is None for a dead letter."""
+
+    id: str
+    type: str
+    envelope: bytes
+    attempt: int
+    due_at: int | None
+    reason: str
+    first_failed_at: int
+    last_failed_at: int
+
+
+class Session(Protocol):
+    """SQL, one text for both databases: parameters `$1` …, columns of text, bigint, bytea, real; a list with `= any($n)`.
+
+    :raises StoreAway: the database went away or took no statement in time.
+    :raises Invalid: a value that the database cannot hold (`request.invalid`): an integer beyond 64 bits, a lone
+        surrogate, NUL in a text.
+    """
+
+    async def fetch(self, sql: str, *args: Value | Sequence[Value]) -> Sequence[Row]:
+        """All rows."""
+        ...
+
+    async def row(self, sql: str, *args: Value | Sequence[Value]) -> Row | None:
+        """The first row, or None."""
+        ...
+
+    async def execute(self, sql: str, *args: Value | Sequence[Value]) -> int:
+        """How many rows were touched."""
+        ...
+
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
+        """Many rows in one statement, all or none. :raises Duplicate: a unique key is taken."""
+        ...
+
+
+class Duplicate(Exception):
+    """A unique constraint was broken; `constraint` names it (`table.column` in SQLite, its name in PostgreSQL)."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
+class Transaction(Session, Protocol):
+    """One transaction that may write. Left normally it commits, left by an exception it rolls back."""
+
+    async def begin(self, claims: Sequence[Claim]) -> Sequence[Claimed]:
+        """Claim ids, each once, for this transaction.
+
+        `Saved` when it was settled before (whatever its hash: the caller compares), `Busy` while another open
+        transaction or an unexpired lease holds it; a lease of ours is taken by `resume`. Never waits for another.
+        """
+        ...
+
+    async def resume(self, id: str, lease: str) -> bool:
+        """Take up a lease from `Store.claim` here, so that `finish` settles it. False: it is no longer ours."""
+        ...
+
+    async def finish(
+        self, settled: Sequence[Settled], outgoing: Sequence[Outgoing], *, unpark: Sequence[str] = (), lease_ms: int
+    ) -> None:
+        """Remember what was handled and what must go out, and delete parked rows, all in this transaction.
+
+        Outgoing rows are born leased for `lease_ms`: the caller publishes them itself right after the commit.
+        :raises Raced: an id was settled by another transaction after `begin`; roll back and look again.
+        """
+        ...
+
+
+class Raced(Exception):
+    """Another transaction settled one of the ids first. Nothing of this one is kept."""
+
+
+class Store(Protocol):
+    """An actor's database: its own tables, and inbox, outbox and parked, which this port owns.
+
+    Leases and due times are measured by the database's clock where it has one, so that hosts may disagree.
+    """
+
+    lacks: ClassVar[frozenset[str]]
+
+    @property
+    def reader(self) -> Session:
+        """For queries: each statement on its own, first in, first out, from a pool (or a replica of the database)."""
+        ...
+
+    async def open(self) -> None:
+        """:raises StoreAway: no answer within the driver's time-out."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None:
+        """:raises StoreAway: it would not take a write now."""
+        ...
+
+    async def migrate(self, migrations: Sequence[Migration]) -> Sequence[str]:
+        """Apply what is not yet recorded, in order, each once, also when ten processes do it at the same time.
+
+        The driver's own tables come first. Returns the names applied by this call.
+        :raises StartError: a recorded migration is missing or its text has changed.
+        """
+        ...
+
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction that only one process at a time can be in, by name: for work at boot. Waits its turn."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """First in, first out. :raises StoreAway: no connection free, or none to be had, within the time-out."""
+        ...
+
+    async def claim(self, claim: Claim, lease: str, *, lease_ms: int) -> Claimed:
+        """Claim an id across transactions (committed): for work that must not hold one. Another's lapsed lease is taken."""
+        ...
+
+    async def release(self, id: str, lease: str) -> None:
+        """Give a lease back, unsettled: the id is free again."""
+        ...
+
+    async def lease_outgoing(self, *, limit: int, lease_ms: int) -> Sequence[Outgoing]:
+        """Take rows whose lease has lapsed, oldest first; no row goes to two callers within its lease."""
+        ...
+
+    async def delete_outgoing(self, ids: Sequence[str]) -> None: ...
+
+    async def park(self, parked: Sequence[Parked], *, settle: Sequence[Claim] = ()) -> None:
+        """Put envelopes into `parked`, replacing rows of the same id (their first failure is kept). Never fails for a
+        row that is there already. With `settle`, remembers those ids in the inbox too (a refused event, say)."""
+        ...
+
+    async def lease_parked(self, *, limit: int, lease_ms: int) -> Sequence[ParkedRow]:
+        """Take due rows (`due_at` is moved by `lease_ms`, the attempt is counted, committed), oldest first."""
+        ...
+
+    async def dead(
+        self, *, type: str | None = None, after: str | None = None, limit: int = 50
+    ) -> Sequence[ParkedRow]:
+        """Dead letters, newest first by id, those before the id `after`."""
+        ...
+
+    async def parked(self, id: str) -> ParkedRow | None: ...
+
+    async def unpark(self, id: str) -> bool:
+        """Delete a parked row. False: there is none."""
+        ...
+
+    async def revive(self, id: str, envelope: bytes | None = None) -> bool:
+        """Make a dead letter due now with attempt 0, with another envelope where given. False: it is not dead."""
+        ...
+
+    async def prune(self, *, older_than_ms: int, limit: int) -> int:
+        """Forget settled inbox rows of that age; how many went."""
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """`{"outbox": …, "outbox_age_ms": oldest, "parked": due or waiting, "dead": …}`."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------- Cache
+
+
+class Cache(Protocol):
+    """Short-lived values that may vanish at any moment: never the truth.
+
+    Every call answers or raises `CacheAway` within 100 ms; after failures a circuit breaker answers at once.
+    Keys are text of at most 512 bytes.
+    """
+
+    lacks: ClassVar[frozenset[str]]
+
+    async def open(self) -> None:
+        """Never fails because the server is away: a cache may come later."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None:
+        """:raises CacheAway: no answer."""
+        ...
+
+    async def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        """Values in the order of `keys`; None where there is none, or where it has expired."""
+        ...
+
+    async def put(self, values: Mapping[str, bytes], *, ttl_ms: int) -> None:
+        """Set all, each gone after `ttl_ms`."""
+        ...
+
+    async def delete(self, keys: Sequence[str]) -> None: ...
+
+    async def add(self, amounts: Mapping[str, int], *, ttl_ms: int) -> Mapping[str, int]:
+        """Add to counters and return the new sums. A counter begins at 0 and is gone `ttl_ms` after its first
+        addition. Counted at most once, even when the answer is lost."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------- Blobs
+
+
+class BlobInfo(msgspec.Struct, frozen=True):
+    """What a store says of an object: `size` in bytes, `etag` changes with the content."""
+
+    key: str
+    size: int
+    etag: str
+    content_type: str
+    modified_at: int
+
+
+class Blobs(Protocol):
+    """Objects by key, `a/b/c` of `[A-Za-z0-9._-]` parts. A half-written object is never visible.
+
+    :raises BlobsAway: the store does not answer (all methods, within 2 s to connect).
+    """
+
+    lacks: ClassVar[frozenset[str]]
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None: ...
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes], *, content_type: str) -> BlobInfo:
+        """Write an object of unknown length, replacing one of that key at the end, with bounded memory. When
+        `chunks` raises, nothing is stored and what was begun is removed."""
+        ...
+
+    def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from `start` to before `end`. :raises KeyError: there is none."""
+        ...
+
+    async def info(self, key: str) -> BlobInfo | None: ...
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Missing ones are no error."""
+        ...
+
+    def list(self, prefix: str) -> AsyncIterator[BlobInfo]:
+        """All objects whose key starts with `prefix`, by key."""
+        ...
+
+    async def sweep(self, *, older_than_ms: int) -> int:
+        """Remove what unfinished writes left behind; how many."""
+        ...
+
+    def url(self, key: str, *, method: str, expires_s: int, headers: Mapping[str, str]) -> str | None:
+        """An address that lets whoever has it GET or PUT that object until it expires; `headers` are bound by the
+        signature. None where the store cannot: the edge then serves it itself (`signed_urls` in `lacks`)."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------ Mailer
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """One mail to one person.
+
+    :param id: the left side of the Message-ID: stable over attempts, so that a receiver can drop a double.
+    :param headers: further ones, `List-Unsubscribe` say.
+    """
+
+    id: str
+    to: str
+    subject: str
+    text: str
+    html: str | None = None
+    headers: Mapping[str, str] = {}
+
+
+class Mailer(Protocol):
+    """Hands mail over. No text of a user can add a header, a receiver or a command (RFC 5322, RFC 2047)."""
+
+    lacks: ClassVar[frozenset[str]]
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None: ...
+
+    async def send(self, mail: Mail) -> None:
+        """Returns when the server has taken it.
+
+        :raises MailerAway: away, too slow or a 4xx: try later; it may have been taken all the same.
+        :raises Invalid: `mail.refused`, a 5xx, or `mail.header`, a control character in a header.
+        """
+        ...
+
+
