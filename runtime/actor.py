@@ -56,9 +56,7 @@ class _Marks(msgspec.Struct):
 @overload
 def handles(method: Method) -> Method: ...
 @overload
-def handles(
-    *, many: bool = False, outside: bool = False, retry: Policy = QUICK
-) -> Callable[[Method], Method]: ...
+def handles(*, many: bool = False, outside: bool = False, retry: Policy = QUICK) -> Callable[[Method], Method]: ...
 def handles(
     method: Method | None = None, *, many: bool = False, outside: bool = False, retry: Policy = QUICK
 ) -> Method | Callable[[Method], Method]:
@@ -78,7 +76,9 @@ def handles(
     return mark if method is None else mark(method)
 
 
-def every(*, seconds: float = 0, minutes: float = 0, hours: float = 0, retry: Policy = QUICK) -> Callable[[Method], Method]:
+def every(
+    *, seconds: float = 0, minutes: float = 0, hours: float = 0, retry: Policy = QUICK
+) -> Callable[[Method], Method]:
     """Mark a method as a timer: it gets a `Tick` once a period, in one of all replicas.
 
     Slots are counted from the epoch, so replicas agree on them without talking. A slot that passed while nothing
@@ -109,6 +109,11 @@ class Actor(Generic[Rec]):
     async def start(self, ctx: Context[Rec]) -> None:
         """Runs at boot in a transaction that one replica at a time is in, after the migrations: make what must be there."""
 
+    async def resync(self, ctx: Context[Rec], after: str | None) -> str | None:
+        """Emit the present state of the next few hundred things after the id `after`, for an actor that has lost or
+        never had its copy; the id of the last one, or None when there are no more."""
+        return None
+
     async def stop(self) -> None:
         """Runs when the last message was handled: let go of what the actor itself opened."""
 
@@ -126,7 +131,9 @@ class Actor(Generic[Rec]):
                 continue
             handler = _handler(cls, name, method, marks)
             if handler.type in table:
-                raise ContractError(f"{cls.__name__}: {handler.type} is handled by {table[handler.type].method} and {name}")
+                raise ContractError(
+                    f"{cls.__name__}: {handler.type} is handled by {table[handler.type].method} and {name}"
+                )
             table[handler.type] = handler
         return table
 

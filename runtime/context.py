@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypeVar
 
-from runtime.message import Caller, Command, Event, Message
+from runtime.message import Caller, Command, Event, Grant
 
 Rec = TypeVar("Rec")
 
@@ -50,10 +50,22 @@ class Context(Generic[Rec]):
     :ivar caller: who asks; anonymous for events and ticks.
     :ivar now: ms since the epoch, the same for the whole message.
     :ivar new_id: makes UUIDv7 ids that keep their order.
-    :ivar cause: id of the message that is handled.
+    :ivar cause: id of the message that is handled; `trace` and `request_id` go along with what is sent.
     """
 
-    __slots__ = ("_emitted", "_grants", "_told", "caller", "cause", "new_id", "now", "records")
+    __slots__ = (
+        "_grants",
+        "_vouch",
+        "caller",
+        "cause",
+        "emitted",
+        "new_id",
+        "now",
+        "records",
+        "request_id",
+        "told",
+        "trace",
+    )
 
     def __init__(
         self,
@@ -61,65 +73,108 @@ class Context(Generic[Rec]):
         *,
         now: int,
         new_id: Callable[[], str],
+        vouch: Callable[[str, str, bytes], Grant],
         caller: Caller = ANONYMOUS,
         cause: str = "",
-        grants: dict[tuple[str, str], bytes] | None = None,
+        grants: Sequence[Grant] = (),
+        trace: str | None = None,
+        request_id: str | None = None,
     ) -> None:
         self.records = records
         self.caller = caller
         self.now = now
         self.new_id = new_id
         self.cause = cause
-        self._grants = grants or {}
-        self._emitted: list[Event] = []
-        self._told: list[Command[None]] = []
+        self.emitted: list[Event] = []
+        self.told: list[Command[None]] = []
+        self._grants = grants
+        self._vouch = vouch
+        self.trace = trace
+        self.request_id = request_id
 
     def emit(self, event: Event) -> None:
         """Tell everyone a fact, once this transaction has committed."""
-        self._emitted.append(event)
+        self.emitted.append(event)
 
     def tell(self, command: Command[None]) -> None:
         """Ask another actor to do something, once this transaction has committed; nothing comes back."""
-        self._told.append(command)
+        self.told.append(command)
 
-    def granted(self, fact: str, subject: str) -> bytes | None:
+    def granted(self, issuer: str, fact: str, subject: str) -> bytes | None:
         """Another actor's word on a fact, brought along by the edge; None when it brought none."""
-        return self._grants.get((fact, subject))
+        for grant in self._grants:
+            if (grant.issuer, grant.fact, grant.subject) == (issuer, fact, subject):
+                return grant.value
+        return None
 
-    def take_outgoing(self) -> tuple[list[Event], list[Command[None]]]:
-        """For dispatch: what the handler emitted and told."""
-        return self._emitted, self._told
+    def vouch(self, fact: str, subject: str, value: bytes) -> Grant:
+        """This actor's signed word on a fact that it owns, good for 5 s: the reply of a query that vouches."""
+        return self._vouch(fact, subject, value)
+
+
+class ManyContext(Generic[Rec]):
+    """The context of `@handles(many=True)`: what all messages of the list share, and a context for each.
+
+    :ivar each: in the order of the messages: each has its own caller, and what is emitted through it goes out
+        only when its own answer is no refusal.
+    """
+
+    __slots__ = ("each", "new_id", "now", "records")
+
+    def __init__(self, records: Rec, each: Sequence[Context[Rec]], *, now: int, new_id: Callable[[], str]) -> None:
+        self.records = records
+        self.each = each
+        self.now = now
+        self.new_id = new_id
 
 
 class OutsideContext(Context[Rec]):
-    """The context of `@handles(outside=True)`: `records` read outside any transaction; `finish` opens the second one.
+    """The context of `@handles(outside=True)`: `records` read outside any transaction; `finish` opens the last one.
 
     ::
 
+        async with ctx.step() as records:                # committed at its end, whatever comes
+            await records.count_attempt(…)
         digest = await self.hash(command.password)       # slow work, no transaction held
         async with ctx.finish() as records:              # commits together with the reply
             await records.add_user(…, digest)
     """
 
-    __slots__ = ("_finish",)
+    __slots__ = ("_finish", "_step")
 
     def __init__(
         self,
         records: Rec,
         *,
+        step: Callable[[], AbstractAsyncContextManager[Rec]],
         finish: Callable[[], AbstractAsyncContextManager[Rec]],
         now: int,
         new_id: Callable[[], str],
+        vouch: Callable[[str, str, bytes], Grant],
         caller: Caller = ANONYMOUS,
         cause: str = "",
-        grants: dict[tuple[str, str], bytes] | None = None,
+        grants: Sequence[Grant] = (),
+        trace: str | None = None,
+        request_id: str | None = None,
     ) -> None:
-        super().__init__(records, now=now, new_id=new_id, caller=caller, cause=cause, grants=grants)
+        super().__init__(
+            records,
+            now=now,
+            new_id=new_id,
+            vouch=vouch,
+            caller=caller,
+            cause=cause,
+            grants=grants,
+            trace=trace,
+            request_id=request_id,
+        )
+        self._step = step
         self._finish = finish
 
+    def step(self) -> AbstractAsyncContextManager[Rec]:
+        """A transaction of its own, committed when it is left. After a crash the handler runs again, and so does this."""
+        return self._step()
+
     def finish(self) -> AbstractAsyncContextManager[Rec]:
-        """The second transaction; at most once, last. What is written in it commits with the reply, or not at all."""
+        """The last transaction; at most once, last. What is written in it commits with the reply, or not at all."""
         return self._finish()
-
-
-__all__ = ["ANONYMOUS", "Caller", "Clock", "Context", "Ids", "Message", "OutsideContext", "Rec", "system_clock"]

@@ -132,6 +132,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     :param attempt: how often it was sent or tried before.
     :param cause: id of the message whose handling made this one.
     :param trace: W3C traceparent.
+    :param crashes: how often its consumer went away while it held this.
     """
 
     id: str
@@ -148,6 +149,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     cause: str | None = None
     trace: str | None = None
     request_id: str | None = None
+    crashes: int = 0
 
 
 class Ok(msgspec.Struct, frozen=True, array_like=True, tag="ok"):
@@ -190,8 +192,8 @@ encode = msgspec.msgpack.Encoder().encode
 decode_any = msgspec.msgpack.Decoder().decode
 _decode_envelopes = msgspec.msgpack.Decoder(list[Envelope]).decode
 _decode_answers = msgspec.msgpack.Decoder(list[Answer]).decode
-decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
-decode_reply = msgspec.msgpack.Decoder(Reply).decode  # type: ignore[arg-type] # a union of Structs is a type to msgspec
+_decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
+decode_reply = msgspec.msgpack.Decoder(Reply).decode
 
 _PLAIN, _SIGNED = b"\x00", b"\x01"
 _MAC = 32
@@ -218,6 +220,14 @@ def unframe(body: bytes, key: bytes) -> tuple[list[Envelope], bool]:
         raise MessageError("not a frame: unknown tag byte")
     try:
         return _decode_envelopes(payload), signed
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MessageError(f"not an envelope: {error}") from error
+
+
+def read_envelope(body: bytes) -> Envelope:
+    """:raises MessageError: not an envelope."""
+    try:
+        return _decode_envelope(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"not an envelope: {error}") from error
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -122,7 +122,10 @@ class Broker(Protocol):
         ...
 
     async def consume_requests(self, actor: str, deliver: Callable[[Delivery], None], *, prefetch: int) -> Subscription:
-        """Take requests; at most `prefetch` are held at once. Several consumers of one actor share the work."""
+        """Take requests; at most `prefetch` are held at once. Several consumers of one actor share the work.
+
+        `deliver` keeps the message and returns; one that raises is logged, and its message requeued.
+        """
         ...
 
     async def consume_events(self, actor: str, deliver: Callable[[Delivery], None], *, prefetch: int) -> Subscription:
@@ -135,6 +138,10 @@ class Broker(Protocol):
 
     def on_reply(self, deliver: Callable[[bytes], None]) -> None:
         """Set once, before `open`: receives the body of every reply."""
+        ...
+
+    def on_returned(self, deliver: Callable[[str, bytes], None]) -> None:
+        """Set once, before `open`: receives actor and body of a request whose queue does not exist."""
         ...
 
     def on_change(self, changed: Callable[[bool], None]) -> None:
@@ -253,6 +260,11 @@ class Session(Protocol):
         surrogate, NUL in a text.
     """
 
+    @property
+    def dialect(self) -> Literal["postgresql", "sqlite"]:
+        """For the one named place where the SQL differs: full-text search."""
+        ...
+
     async def fetch(self, sql: str, *args: Value | Sequence[Value]) -> Sequence[Row]:
         """All rows."""
         ...
@@ -370,9 +382,7 @@ class Store(Protocol):
         """Take due rows (`due_at` is moved by `lease_ms`, the attempt is counted, committed), oldest first."""
         ...
 
-    async def dead(
-        self, *, type: str | None = None, after: str | None = None, limit: int = 50
-    ) -> Sequence[ParkedRow]:
+    async def dead(self, *, type: str | None = None, after: str | None = None, limit: int = 50) -> Sequence[ParkedRow]:
         """Dead letters, newest first by id, those before the id `after`."""
         ...
 
@@ -402,7 +412,8 @@ class Cache(Protocol):
     """Short-lived values that may vanish at any moment: never the truth.
 
     Every call answers or raises `CacheAway` within 100 ms; after failures a circuit breaker answers at once.
-    Keys are text of at most 512 bytes.
+    Keys are text of at most 512 bytes; `ttl_ms` is at least 1. All processes with the same URL and prefix see the
+    same values (`shared` in `lacks`: only this process does).
     """
 
     lacks: ClassVar[frozenset[str]]
@@ -418,7 +429,8 @@ class Cache(Protocol):
         ...
 
     async def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        """Values in the order of `keys`; None where there is none, or where it has expired."""
+        """Values in the order of `keys`; None where there is none, or where it has expired. A counter reads as decimal
+        text."""
         ...
 
     async def put(self, values: Mapping[str, bytes], *, ttl_ms: int) -> None:
@@ -437,7 +449,13 @@ class Cache(Protocol):
 
 
 class BlobInfo(msgspec.Struct, frozen=True):
-    """What a store says of an object: `size` in bytes, `etag` changes with the content."""
+    """What a store says of an object.
+
+    :param size: bytes.
+    :param etag: changes with the content; without quotes.
+    :param content_type: as it was put; empty in what `list` yields, since not every store lists it.
+    :param modified_at: by the store's clock, in what `put` returns by ours.
+    """
 
     key: str
     size: int
@@ -447,9 +465,13 @@ class BlobInfo(msgspec.Struct, frozen=True):
 
 
 class Blobs(Protocol):
-    """Objects by key, `a/b/c` of `[A-Za-z0-9._-]` parts. A half-written object is never visible.
+    """Objects by key. A half-written object is never visible.
+
+    A key is `a/b/c`, at most 512 characters: parts of 1–128 of `[A-Za-z0-9._-]` that begin with no dot; no key is a
+    folder of another. A content type has at most 255 ASCII characters.
 
     :raises BlobsAway: the store does not answer (all methods, within 2 s to connect).
+    :raises ValueError: not such a key, or not the beginning of one.
     """
 
     lacks: ClassVar[frozenset[str]]
@@ -466,7 +488,10 @@ class Blobs(Protocol):
         ...
 
     def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from `start` to before `end`. :raises KeyError: there is none."""
+        """The bytes from `start` to before `end`, as far as there are any.
+
+        :raises KeyError: there is no such object.
+        """
         ...
 
     async def info(self, key: str) -> BlobInfo | None: ...
@@ -522,8 +547,7 @@ class Mailer(Protocol):
         """Returns when the server has taken it.
 
         :raises MailerAway: away, too slow or a 4xx: try later; it may have been taken all the same.
-        :raises Invalid: `mail.refused`, a 5xx, or `mail.header`, a control character in a header.
+        :raises Invalid: `mail.refused`, a 5xx; `mail.header`, a control character in a header, or a further header
+            that is ours to write; `mail.address`, the receiver is no ASCII address (RFC 5321).
         """
         ...
-
-

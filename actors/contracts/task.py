@@ -1,0 +1,240 @@
+"""What can be asked of the task actor, and what it tells."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from actors.contracts.values import Cursor, Id, Limit, Name, Text, Time, TimeIn, Title, Versions
+from runtime.message import Command, Event, Page, Query
+
+ProjectRole = Literal["owner", "editor", "viewer"]
+TaskStatus = Literal["todo", "in_progress", "in_review", "done", "cancelled"]
+Priority = Annotated[int, Meta(ge=0, le=4, description="a whole number from 0 (none) to 4 (urgent)")]
+Minutes = Annotated[int, Meta(ge=0, le=100_000, description="a whole number from 0 to 100000")]
+Key = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,10}$", description="2 to 10 of A–Z and 0–9")]
+Reminders = Annotated[list[TimeIn], Meta(max_length=10, description="at most 10 times")]
+# a list that no honest client needs to exceed; each id in it is checked
+Ids = Annotated[list[Id], Meta(max_length=1000, description="at most 1000 ids")]
+Sort = Literal[
+    "created_at", "-created_at", "updated_at", "-updated_at", "due_at", "-due_at",
+    "priority", "-priority", "position", "-position",
+]  # fmt: skip
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """A project as one of its members sees it; `role` is the caller's."""
+
+    id: Id
+    name: str
+    description: str
+    key: str
+    role: ProjectRole
+    created_by: Id | None
+    created_at: Time
+    updated_at: Time
+    version: int
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """Someone who takes part in a project."""
+
+    user_id: Id
+    name: str
+    avatar_url: str | None
+    role: ProjectRole
+    added_at: Time
+
+
+class Relation(msgspec.Struct, frozen=True, kw_only=True):
+    """How a task stands to another one."""
+
+    type: Literal["blocks", "blocked_by", "relates", "duplicates", "duplicated_by"]
+    task_id: Id
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as one member of its project sees it."""
+
+    id: Id
+    project_id: Id
+    number: int
+    title: str
+    description: str
+    status: TaskStatus
+    priority: Priority
+    assignee_ids: list[Id]
+    label_ids: list[Id]
+    watching: bool
+    watcher_count: int
+    start_at: Time | None
+    due_at: Time | None
+    remind_at: list[Time]
+    parent_id: Id | None
+    recurrence: None = None
+    relations: list[Relation]
+    estimate_minutes: int | None
+    position: str
+    comment_count: int
+    attachment_count: int
+    created_by: Id | None
+    created_at: Time
+    updated_at: Time
+    completed_at: Time | None
+    deleted_at: Time | None
+    version: int
+
+
+class CreateProject(Command[Project], frozen=True, kw_only=True):
+    """Open a project; the caller is its owner. Refuses `project.key_taken`."""
+
+    name: Name
+    description: Text = ""
+    key: Key | None = None
+
+
+class ListProjects(Query[Page[Project]], frozen=True, kw_only=True):
+    """The projects that the caller takes part in, newest first."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class SetMember(Command[Member], frozen=True, kw_only=True):
+    """Let someone take part in a project, or change their role.
+
+    Refuses `project.not_found`, `user.not_found`, `auth.forbidden` and `project.last_owner`.
+    Reads the grant `person` on `user_id`.
+    """
+
+    id: Id
+    user_id: Id
+    role: ProjectRole
+
+
+class CreateTask(Command[Task], frozen=True, kw_only=True):
+    """Put a task into a project, last on its board. Refuses `project.not_found` and `auth.forbidden`."""
+
+    project_id: Id
+    title: Title
+    description: Text = ""
+    status: TaskStatus = "todo"
+    priority: Priority = 0
+    assignee_ids: Ids = []
+    label_ids: Ids = []
+    start_at: TimeIn | None = None
+    due_at: TimeIn | None = None
+    remind_at: Reminders = []
+    parent_id: Id | None = None
+    recurrence: None = None
+    estimate_minutes: Minutes | None = None
+
+
+class GetTask(Query[Task], frozen=True, kw_only=True):
+    """One task, also from the trash. Refuses `task.not_found`."""
+
+    id: Id
+
+
+class ListTasks(Query[Page[Task]], frozen=True, kw_only=True):
+    """Tasks of the caller's projects; repeated values mean any of, different parameters all of."""
+
+    project_id: Ids = []
+    status: list[TaskStatus] = []
+    assignee_id: list[Annotated[str, Meta(pattern=r"^(me|none|[0-9a-f-]{36})$", description="an id, me or none")]] = []
+    label_id: Ids = []
+    priority: list[Priority] = []
+    parent_id: list[Annotated[str, Meta(pattern=r"^(none|[0-9a-f-]{36})$", description="an id or none")]] = []
+    due_before: TimeIn | None = None
+    due_after: TimeIn | None = None
+    created_after: TimeIn | None = None
+    updated_after: TimeIn | None = None
+    q: Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$", description="at most 500 characters")] | None = None
+    deleted: bool = False
+    sort: Sort = "-created_at"
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class UpdateTask(Command[Task], frozen=True, kw_only=True):
+    """Change fields of a task; null gives an optional one its default.
+
+    Refuses `task.not_found`, `auth.forbidden`, `task.deleted`, `task.parent_cycle` and
+    `request.precondition_failed` when `if_match` does not hold the present version.
+    """
+
+    id: Id
+    title: Title | UnsetType = UNSET
+    description: Text | None | UnsetType = UNSET
+    status: TaskStatus | None | UnsetType = UNSET
+    priority: Priority | None | UnsetType = UNSET
+    assignee_ids: Ids | None | UnsetType = UNSET
+    label_ids: Ids | None | UnsetType = UNSET
+    start_at: TimeIn | None | UnsetType = UNSET
+    due_at: TimeIn | None | UnsetType = UNSET
+    remind_at: Reminders | None | UnsetType = UNSET
+    parent_id: Id | None | UnsetType = UNSET
+    recurrence: None | UnsetType = UNSET
+    estimate_minutes: Minutes | None | UnsetType = UNSET
+    if_match: Versions = None
+
+
+class DeleteTask(Command[None], frozen=True, kw_only=True):
+    """Move a task and its subtasks to the trash; again is no error."""
+
+    id: Id
+    if_match: Versions = None
+
+
+class TaskCreated(Event, frozen=True, kw_only=True):
+    """A task came to be."""
+
+    task: Task
+    actor_id: Id | None
+    at: Time
+
+
+class TaskUpdated(Event, frozen=True, kw_only=True):
+    """Fields of a task changed; `changed` names them."""
+
+    task: Task
+    changed: list[str]
+    actor_id: Id | None
+    at: Time
+
+
+class TaskAssigned(Event, frozen=True, kw_only=True):
+    """Someone was assigned to a task."""
+
+    task: Task
+    assignee_id: Id
+    actor_id: Id | None
+    at: Time
+
+
+class TaskCompleted(Event, frozen=True, kw_only=True):
+    """A task reached `done`."""
+
+    task: Task
+    actor_id: Id | None
+    at: Time
+
+
+class TaskDeleted(Event, frozen=True, kw_only=True):
+    """A task went to the trash: its last state, with `deleted_at`."""
+
+    task: Task
+    actor_id: Id | None
+    at: Time
+
+
+class MemberAdded(Event, frozen=True, kw_only=True):
+    """Someone takes part in a project now."""
+
+    project_id: Id
+    user_id: Id
+    role: ProjectRole
+    actor_id: Id | None
+    at: Time

@@ -1,0 +1,130 @@
+"""What can be asked of the user actor, and what it tells."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+from actors.contracts.values import Email, Id, Name, Time
+from runtime.message import Command, Event, Grant, Query, Secret
+
+ACCESS_TOKEN_S = 600
+"""How long an access token is good, in seconds."""
+
+TOKEN_TYPE = "at+jwt"  # noqa: S105 # a media type, no secret
+TOKEN_ALGORITHM = "ES256"  # noqa: S105 # likewise
+CLIENT_ID = "troupe"
+"""Header `typ` and `alg`, and claim `client_id`, of an access token (RFC 9068, RFC 7518)."""
+
+Role = Literal["admin", "member"]
+Status = Literal["active", "suspended"]
+Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$", description="a language tag such as en or de-CH")]
+Zone = Annotated[
+    str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$", description="an IANA time zone such as Europe/Berlin")
+]
+NewPassword = Annotated[
+    str, Meta(min_length=8, max_length=256, description="8 to 256 characters", extra={"secret": True})
+]
+Password = Annotated[str, Meta(max_length=4096, extra={"secret": True})]
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """An account, as its owner and admins see it."""
+
+    id: Id
+    email: str
+    email_verified: bool
+    name: str
+    role: Role
+    status: Status
+    locale: str
+    timezone: str
+    phone: str | None
+    avatar_url: str | None
+    created_at: Time
+    updated_at: Time
+    version: int
+
+
+class Tokens(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sign-in gives: an access token (RFC 9068) for minutes and a refresh token for days."""
+
+    access_token: Secret
+    token_type: Literal["Bearer"] = "Bearer"
+    expires_in: int
+    refresh_token: Secret
+    session_id: Id
+
+
+class Register(Command[User], frozen=True, kw_only=True):
+    """Open an account. Refuses `user.email_taken`."""
+
+    email: Email
+    password: NewPassword
+    name: Name
+    locale: Locale = "en"
+    timezone: Zone = "UTC"
+
+
+class SignIn(Command[Tokens], frozen=True, kw_only=True):
+    """Open a session. Refuses `auth.invalid_credentials`, `auth.throttled` and `user.suspended`."""
+
+    email: Annotated[str, Meta(max_length=1000, description="at most 1000 characters")]
+    password: Password
+    totp: Annotated[str, Meta(max_length=100, description="at most 100 characters")] | None = None
+
+
+class GetMe(Query[User], frozen=True, kw_only=True):
+    """The caller's own account."""
+
+
+class VouchForPerson(Query[Grant], frozen=True, kw_only=True):
+    """A grant `person` on an account that exists and is active: its value is an encoded `Person`.
+
+    Refuses `user.not_found`.
+    """
+
+    user_id: Id
+
+
+class PublicKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One public key of the access tokens (RFC 7517), elliptic curve P-256."""
+
+    kid: str
+    x: str
+    y: str
+    kty: Literal["EC"] = "EC"
+    crv: Literal["P-256"] = "P-256"
+    use: Literal["sig"] = "sig"
+    alg: Literal["ES256"] = "ES256"
+
+
+class GetPublicKeys(Query[list[PublicKey]], frozen=True, kw_only=True):
+    """The keys that access tokens in use may be signed with."""
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """What other actors may keep of an account, for display and to know that it exists."""
+
+    id: Id
+    name: str
+    active: bool
+    version: int
+
+
+class UserCreated(Event, frozen=True, kw_only=True):
+    """An account was opened."""
+
+    consumers: ClassVar[tuple[str, ...]] = ("task",)
+
+    person: Person
+
+
+class UserUpdated(Event, frozen=True, kw_only=True):
+    """An account's public face changed, or it is told again."""
+
+    consumers: ClassVar[tuple[str, ...]] = ("task",)
+
+    person: Person

@@ -1,0 +1,161 @@
+"""Accounts, sessions and signing keys, as the user actor reads and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from actors.contracts.user import Person, PublicKey, Role, Status, User
+from actors.contracts.values import rfc3339
+from actors.records.attempts import Attempts
+from runtime.loader import Loader
+from runtime.ports import Session
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `account`; times are ms since the epoch.
+
+    :param address: the e-mail address as it is compared.
+    :param password: argon2id, encoded.
+    """
+
+    id: str
+    email: str
+    address: str
+    email_verified: bool = False
+    password: str
+    name: str
+    role: Role = "member"
+    status: Status = "active"
+    locale: str
+    timezone: str
+    phone: str | None = None
+    avatar_url: str | None = None
+    created_at: int
+    updated_at: int
+    version: int = 1
+
+    def user(self) -> User:
+        """As its owner sees it."""
+        return User(
+            id=self.id,
+            email=self.email,
+            email_verified=self.email_verified,
+            name=self.name,
+            role=self.role,
+            status=self.status,
+            locale=self.locale,
+            timezone=self.timezone,
+            phone=self.phone,
+            avatar_url=self.avatar_url,
+            created_at=rfc3339(self.created_at),
+            updated_at=rfc3339(self.updated_at),
+            version=self.version,
+        )
+
+    def person(self) -> Person:
+        """As other actors may know it."""
+        return Person(id=self.id, name=self.name, active=self.status == "active", version=self.version)
+
+
+class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `session`: one sign-in; times are ms since the epoch."""
+
+    id: str
+    account_id: str
+    user_agent: str | None
+    network: str | None
+    created_at: int
+    last_seen_at: int
+    expires_at: int
+    revoked_at: int | None = None
+
+
+class SealedKey(msgspec.Struct, frozen=True):
+    """A row of `signing_key`: the private half is sealed."""
+
+    kid: str
+    sealed: bytes
+    x: str
+    y: str
+
+
+_ACCOUNT = ", ".join(Account.__struct_fields__)
+
+
+class UserRecords:
+    """The user actor's store.
+
+    :ivar attempts: sign-in attempts, by network and account.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._accounts = Loader(self._fetch)
+        self.attempts = Attempts(session)
+
+    async def account(self, id: str) -> Account | None:
+        return await self._accounts.load(id)
+
+    async def account_of(self, address: str) -> Account | None:
+        row = await self._session.row(f"select {_ACCOUNT} from account where address = $1", address)  # noqa: S608 # a constant
+        return _account(row) if row else None
+
+    async def accounts_after(self, id: str, limit: int) -> Sequence[Account]:
+        """By id, those after this one."""
+        sql = f"select {_ACCOUNT} from account where id > $1 order by id limit $2"  # noqa: S608 # a constant
+        return [_account(row) for row in await self._session.fetch(sql, id, limit)]
+
+    async def add_account(self, account: Account) -> None:
+        """:raises Duplicate: the address is taken."""
+        values = list(msgspec.structs.astuple(account))
+        values[Account.__struct_fields__.index("email_verified")] = int(account.email_verified)
+        await self._session.insert("account", Account.__struct_fields__, [values])
+
+    async def add_session(self, session: SessionRow, refresh_digest: bytes) -> None:
+        """A session and its first refresh token."""
+        await self._session.insert("session", SessionRow.__struct_fields__, [msgspec.structs.astuple(session)])
+        await self._session.insert(
+            "refresh_token", ("digest", "session_id", "created_at"), [(refresh_digest, session.id, session.created_at)]
+        )
+
+    async def knows_network(self, account_id: str, network: str, since: int) -> bool:
+        """Whether the account was signed in to from that network since then."""
+        sql = "select 1 from known_network where account_id = $1 and network = $2 and seen_at >= $3"
+        return await self._session.row(sql, account_id, network, since) is not None
+
+    async def remember_network(self, account_id: str, network: str, now: int) -> None:
+        await self._session.execute(
+            "insert into known_network (account_id, network, seen_at) values ($1, $2, $3)"
+            " on conflict (account_id, network) do update set seen_at = excluded.seen_at",
+            account_id,
+            network,
+            now,
+        )
+
+    async def forget(self, *, networks_before: int, sessions_before: int) -> None:
+        """Delete networks last seen, and sessions expired, before those times."""
+        await self._session.execute("delete from known_network where seen_at < $1", networks_before)
+        await self._session.execute("delete from session where expires_at < $1", sessions_before)
+
+    async def newest_key(self) -> SealedKey | None:
+        row = await self._session.row("select kid, sealed, x, y from signing_key order by created_at desc limit 1")
+        return SealedKey(row["kid"], row["sealed"], row["x"], row["y"]) if row else None
+
+    async def public_keys(self) -> list[PublicKey]:
+        rows = await self._session.fetch("select kid, x, y from signing_key order by created_at desc")
+        return [PublicKey(kid=row["kid"], x=row["x"], y=row["y"]) for row in rows]
+
+    async def add_key(self, key: SealedKey, now: int) -> None:
+        columns = (*SealedKey.__struct_fields__, "created_at")
+        await self._session.insert("signing_key", columns, [(*msgspec.structs.astuple(key), now)])
+
+    async def _fetch(self, ids: Sequence[str]) -> Mapping[str, Account]:
+        rows = await self._session.fetch(f"select {_ACCOUNT} from account where id = any($1)", ids)  # noqa: S608 # a constant
+        return {row["id"]: _account(row) for row in rows}
+
+
+def _account(row: Mapping[str, Any]) -> Account:
+    return Account(**{**row, "email_verified": bool(row["email_verified"])})

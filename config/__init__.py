@@ -1,0 +1,1 @@
+"""Typed settings from flags, environment, `.env` and a profile, in this order of precedence."""

@@ -1,0 +1,238 @@
+"""Every setting, typed, with its default and a word on it; read once at boot, by nobody but `runtime.__main__`.
+
+A setting is an environment variable of the field's name in capitals. Precedence: command line, environment, `.env`
+in the working directory, profile (`config/profiles/<name>.env`), default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta
+
+from runtime.errors import SettingError
+
+PROFILES = Path(__file__).parent / "profiles"
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Hidden = Annotated[str, Meta(extra={"secret": True})]
+
+
+def _about(text: str) -> Meta:
+    return Meta(description=text)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an installation can choose. Each description ends up in `.env.example` and `python -m runtime check`."""
+
+    troupe_env: Annotated[
+        Literal["development", "production"], _about("`production` refuses default secrets and test hooks.")
+    ] = "development"
+    var_dir: Annotated[str, _about("Where relative embedded paths begin.")] = "var"
+
+    broker_url: Annotated[
+        str, _about("`memory:` (one process) or `amqp://user:password@host:5672/`; several hosts with commas.")
+    ] = "memory:"
+    broker_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$",
+            description="Begins every queue's name: installations can share a broker.",
+        ),
+    ] = "troupe"
+    request_queue_type: Annotated[
+        Literal["classic", "quorum"], _about("`quorum` keeps requests through the loss of a broker node, at a price.")
+    ] = "classic"
+    store_urls: Annotated[
+        dict[str, str],
+        _about("`<ACTOR>_STORE_URL`: `sqlite:<actor>.db` (one host) or `postgresql://user:password@host/database`."),
+    ] = {}
+    store_read_urls: Annotated[
+        dict[str, str], _about("`<ACTOR>_STORE_READ_URL`: a replica of the database, for queries.")
+    ] = {}
+    store_pool: Annotated[int, Meta(ge=2, le=200, description="Connections to PostgreSQL, per actor and process.")] = 10
+    cache_url: Annotated[str, _about("`memory:`, `redis://host:6379/0` or `redis+sentinel://…`.")] = "memory:"
+    blob_url: Annotated[str, _about("`file:media` or `s3://bucket?endpoint=…`.")] = "file:media"
+    mail_url: Annotated[str, _about("`file:mail`, `smtp://`, `smtps://` or `smtp+starttls://user:password@host`.")] = (
+        "file:mail"
+    )
+    mail_from: Annotated[str, _about("The sender of all mail.")] = "troupe@localhost"
+
+    secret_key: Annotated[
+        Hidden,
+        _about("Master secret, at least 32 characters. Made and kept under VAR_DIR when embedded, required otherwise."),
+    ] = ""
+    actor_key: Annotated[
+        Hidden,
+        _about("Instead of SECRET_KEY for a process of one actor: `python -m runtime actor-key NAME` prints it."),
+    ] = ""
+
+    edge_host: Annotated[str, _about("Where the HTTP API listens.")] = "127.0.0.1"
+    edge_port: Annotated[Port, _about("0 takes a free one and prints it.")] = 8080
+    ops_port: Annotated[Port, _about("Health and metrics of a process without the edge; 0 for none.")] = 0
+    public_url: Annotated[str, _about("How clients reach the edge; links in mails and the tokens' issuer.")] = ""
+    rate_limits: Annotated[
+        str, _about("`off`, or changes to the defaults: `read=1200/60,write=600/60` (count/seconds).")
+    ] = ""
+    body_limit: Annotated[int, Meta(ge=1024, description="Bytes of a JSON body, at most.")] = 8 * 1024 * 1024
+    deadline_max_s: Annotated[float, Meta(gt=0, le=300, description="What `Prefer: wait=N` can ask for, at most.")] = (
+        30.0
+    )
+    trusted_proxies: Annotated[str, _about("CIDRs, comma-separated, whose X-Forwarded-For counts.")] = ""
+    cors_origins: Annotated[str, _about("Origins, comma-separated, that browsers may call from.")] = ""
+    metrics_token: Annotated[Hidden, _about("When set, `/metrics` wants it as a Bearer token.")] = ""
+
+    in_flight: Annotated[int, Meta(ge=1, description="Requests that one actor works on at a time, per process.")] = 512
+    argon2: Annotated[
+        str, Meta(pattern=r"^\d+,\d+,\d+$", description="Password hashing: KiB of memory, passes, lanes.")
+    ] = "19456,2,1"
+
+    log_format: Annotated[Literal["json", "console", "auto"], _about("`auto`: readable on a terminal, else JSON.")] = (
+        "auto"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("What is logged at least.")] = "info"
+    crash_at: Annotated[
+        str, _about("A test hook: `actor:message_type:seam` kills the process there once. Refused in production.")
+    ] = ""
+
+    def store_url(self, actor: str) -> str:
+        """Where an actor keeps its data."""
+        return self.store_urls.get(actor) or self.embedded_path(f"sqlite:{actor}.db")
+
+    def embedded_path(self, url: str) -> str:
+        """`sqlite:` and `file:` URLs with a relative path, from VAR_DIR on; others as they are."""
+        scheme, _, path = url.partition(":")
+        if scheme not in ("sqlite", "file") or path.startswith("/"):
+            return url
+        var = Path(self.var_dir)
+        return f"{scheme}:{path if Path(path).is_relative_to(var) else var / path}"
+
+    @property
+    def origin(self) -> str:
+        """PUBLIC_URL without a slash at its end, or the address that the edge listens on."""
+        return self.public_url.rstrip("/") or f"http://{self.edge_host}:{self.edge_port}"
+
+
+_PER_ACTOR = re.compile(r"^(?P<actor>[A-Z][A-Z0-9]*)_STORE(?P<read>_READ)?_URL$")
+
+
+def settings_fields() -> list[msgspec.structs.FieldInfo]:
+    """The settings that have one name; those per actor (`<ACTOR>_STORE_URL`) are not among them."""
+    return [each for each in msgspec.structs.fields(Settings) if each.name not in ("store_urls", "store_read_urls")]
+
+
+def names() -> list[str]:
+    """Every setting's name, as it is written in the environment."""
+    return [field.name.upper() for field in settings_fields()]
+
+
+def load(
+    flags: Mapping[str, str],
+    *,
+    environment: Mapping[str, str] = os.environ,
+    directory: Path = Path(),
+    profile: str | None = None,
+) -> Settings:
+    """All sources merged and checked.
+
+    :raises SettingError: every wrong or unknown one by name, with what would be right.
+    """
+    known = set(names())
+    file = _file(directory / ".env")
+    chosen = profile or environment.get("TROUPE_PROFILE") or file.pop("TROUPE_PROFILE", None)
+    base = _profile(chosen) if chosen else {}
+    faults = [_unknown(name, known) for name in (*base, *file) if name not in known and not _PER_ACTOR.match(name)]
+    values: dict[str, Any] = {}
+    stores: dict[str, str] = {}
+    replicas: dict[str, str] = {}
+    for source in (base, file, environment, flags):
+        for name, text in source.items():
+            if name in known and text != "":
+                values[name.lower()] = text
+            elif (match := _PER_ACTOR.match(name)) and text:
+                (replicas if match["read"] else stores)[match["actor"].lower()] = text
+    settings = Settings(store_urls=stores, store_read_urls=replicas)
+    for field in settings_fields():
+        if field.name not in values:
+            continue
+        try:
+            value = msgspec.convert(values[field.name], field.type, strict=False)
+        except msgspec.ValidationError as error:
+            faults.append(f"{field.name.upper()}={_masked(field, values[field.name])}: {_plain(error)}. {about(field)}")
+        else:
+            settings = msgspec.structs.replace(settings, **{field.name: value})
+    faults += _contradictions(settings)
+    if faults:
+        raise SettingError("\n".join(faults))
+    return settings
+
+
+def _contradictions(settings: Settings) -> Iterable[str]:
+    if settings.troupe_env == "production":
+        if settings.crash_at:
+            yield "CRASH_AT is a test hook and is refused while TROUPE_ENV=production"
+        if not settings.public_url and settings.broker_url != "memory:":
+            yield "PUBLIC_URL must be set while TROUPE_ENV=production: the address that clients use, https://tasks.example.org"
+    if settings.secret_key and len(settings.secret_key) < 32:
+        yield "SECRET_KEY is too short: at least 32 characters, `openssl rand -hex 32` makes one"
+    for cidr in filter(None, settings.trusted_proxies.split(",")):
+        try:
+            ipaddress.ip_network(cidr.strip())
+        except ValueError:
+            yield f"TRUSTED_PROXIES: {cidr.strip()!r} is no network; right would be 10.0.0.0/8,::1/128"
+    if settings.public_url and urlsplit(settings.public_url).scheme not in ("http", "https"):
+        yield f"PUBLIC_URL={settings.public_url}: must begin with http:// or https://"
+
+
+def _file(path: Path) -> dict[str, str]:
+    return {name: value or "" for name, value in dotenv_values(path).items()} if path.is_file() else {}
+
+
+def _profile(name: str) -> dict[str, str]:
+    path = PROFILES / f"{name}.env"
+    if not path.is_file():
+        there = ", ".join(sorted(each.stem for each in PROFILES.glob("*.env")))
+        raise SettingError(f"there is no profile {name!r}; there are: {there}")
+    return _file(path)
+
+
+def _unknown(name: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"{name} is no setting of ours" + (
+        f"; did you mean {near[0]}?" if near else "; `.env.example` lists them all"
+    )
+
+
+def _plain(error: Exception) -> str:
+    return str(error).replace("`", "'")
+
+
+def about(field: msgspec.structs.FieldInfo) -> str:
+    """The description of a setting."""
+    metas = getattr(field.type, "__metadata__", ())
+    return next((meta.description for meta in metas if isinstance(meta, Meta) and meta.description), "")
+
+
+def is_secret(field: msgspec.structs.FieldInfo) -> bool:
+    """Whether a setting's value must never be shown."""
+    return any(
+        (meta.extra or {}).get("secret") for meta in getattr(field.type, "__metadata__", ()) if isinstance(meta, Meta)
+    )
+
+
+def _masked(field: msgspec.structs.FieldInfo, value: str) -> str:
+    return "***" if is_secret(field) else without_password(value)
+
+
+def without_password(url: str) -> str:
+    """A URL, or several, whose passwords are replaced by `***`."""
+    return re.sub(r"(?<=:)([^:/@,]+)(?=@)", "***", url)

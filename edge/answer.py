@@ -1,0 +1,101 @@
+"""An HTTP answer whose bytes are ready, written at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import HttpVersion10
+
+JSON = "application/json"
+
+WRITE_S = 45.0
+"""How long a client may take to read an answer that does not fit into the socket's buffer."""
+
+_ALWAYS = (
+    "Server: troupe\r\n"
+    "X-Content-Type-Options: nosniff\r\n"
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+)
+
+
+class Answer(web.StreamResponse):
+    """Status, headers and body in one write: a fourth of what aiohttp's own response costs (header dictionary,
+    content type parsing, two awaits of its writer), which is most of what can be saved in the HTTP layer.
+
+    :param headers: names and values without CR or LF.
+    :param close: the connection is closed afterwards.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes = b"",
+        *,
+        media_type: str = JSON,
+        headers: Sequence[tuple[str, str]] = (),
+        close: bool = False,
+    ) -> None:
+        # the base class's state is for answers that grow; this one is complete
+        self._status = status
+        self.content = body
+        self.media_type = media_type
+        self.fields = list(headers)
+        self._closes = close
+        self._keep_alive = not close
+        self._request: web.BaseRequest | None = None
+
+    @property
+    def status(self) -> int:
+        return self._status
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """aiohttp's first call."""
+        self._request = request
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """aiohttp's second call. :raises ConnectionResetError: the client is gone."""
+        request = self._request
+        if request is None or request.transport is None:
+            raise ConnectionResetError("the client is gone")
+        self._keep_alive = request.keep_alive and not self._closes
+        head = self._head(request)
+        request.transport.write(head + self.content if request.method != "HEAD" and self.content else head)
+        if request.protocol.writing_paused:
+            try:
+                async with asyncio.timeout(WRITE_S):
+                    await request.writer.drain()
+            except TimeoutError:
+                request.transport.abort()
+
+    def _head(self, request: web.BaseRequest) -> bytes:
+        lines = [_status_line(self._status), _ALWAYS, _date(int(time.time()))]
+        for name, value in self.fields:
+            if "\r" in value or "\n" in value:
+                raise ValueError(f"a line break in the header {name}")
+            lines.append(f"{name}: {value}\r\n")
+        if self._status not in (204, 304):
+            lines.append(f"Content-Type: {self.media_type}\r\nContent-Length: {len(self.content)}\r\n")
+        if not self._keep_alive:
+            lines.append("Connection: close\r\n")
+        elif request.version == HttpVersion10:
+            lines.append("Connection: keep-alive\r\n")
+        lines.append("\r\n")
+        return "".join(lines).encode("latin-1")
+
+
+@lru_cache(maxsize=64)
+def _status_line(status: int) -> str:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    return f"Date: {formatdate(second, usegmt=True)}\r\n"

@@ -1,0 +1,77 @@
+"""The listening side of HTTP: aiohttp's server and protocol, with limits on time that they lack."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from edge.problems import internal, malformed
+
+HEAD_S = 10.0
+"""From the first byte of a request's head (at first: from the connection) to its end, at most."""
+
+KEEPALIVE_S = 75.0
+"""How long a connection may lie idle between requests."""
+
+FRESH_ID = "-"
+"""The request id of what could not be read as a request."""
+
+
+class Connection(RequestHandler):
+    """One client connection. A head that is not complete after `HEAD_S` ends it; only slow ones cost a timer."""
+
+    __slots__ = ("_head_timer",)
+
+    def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, **limits: Any) -> None:
+        super().__init__(manager, loop=loop, **limits)
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._head_timer = self._loop.call_later(HEAD_S, self.force_close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._waiter is not None and not self._waiter.done():  # still idle: the head is not complete
+            if self._head_timer is None:
+                self._head_timer = self._loop.call_later(HEAD_S, self.force_close)
+        elif self._head_timer is not None:
+            self._stop_timer()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The parser refused the request: a problem document that repeats nothing of it, and the end."""
+        problem = malformed("This is not an HTTP request that can be read.") if status == 400 else internal()
+        problem.close = True
+        return problem.answer(FRESH_ID)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+class Listener(web.Server):
+    """Makes `Connection`s; the handler gets each request that the parser took."""
+
+    def __call__(self) -> RequestHandler:
+        return Connection(
+            self,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=KEEPALIVE_S,
+            access_log=None,
+            auto_decompress=False,  # a compressed body is refused, never inflated
+            lingering_time=5.0,
+        )

@@ -1,0 +1,143 @@
+"""A route: one line that ties a path to a message. All else follows from the message's type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Literal
+
+from runtime.message import Grant, Query, Request, owner, reply_type
+
+RateClass = Literal["auth", "read", "write", "search", "upload"]
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+# the kind of thing that a path segment lists, where it is not its singular
+_KINDS = {"members": "user", "assignees": "user"}
+
+
+class Vouch:
+    """What is asked of another actor first; its signed answer travels with the request.
+
+    ``Vouch(VouchForPerson, user_id="user_id")``: the query's field on the left, the message's on the right.
+    """
+
+    __slots__ = ("_fields", "_query")
+
+    def __init__(self, query: type[Query[Grant]], **fields: str) -> None:
+        self._query = query
+        self._fields = fields
+
+    def ask_for(self, message: Request[Any]) -> Query[Grant]:
+        """The query whose answer `message` needs."""
+        return self._query(**{own: getattr(message, theirs) for own, theirs in self._fields.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One call of the API.
+
+    :ivar scope: what an API token must hold; None: a session is needed.
+    :ivar public: anyone may call it, known or not.
+    :ivar rate: class of limits; by default `read` for GET (`search` with `q`), `write` otherwise.
+    :ivar created: the call makes something; where it is then, with fields of the reply in braces.
+    """
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    message: type[Request[Any]]
+    scope: str | None = None
+    public: bool = False
+    rate: RateClass | None = None
+    created: str | None = None
+    grants: tuple[Vouch, ...] = ()
+
+    @property
+    def actor(self) -> str:
+        """Whom the message is for."""
+        return owner(self.message)
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """Path parameter → the kind of thing that it names: `/v1/tasks/{id}` has `id`, a `task`."""
+        segments = self.path.split("/")
+        return {
+            name: _kind(segments[index - 1])
+            for index, segment in enumerate(segments)
+            for name in _PARAMETER.findall(segment)
+        }
+
+    @property
+    def status(self) -> int:
+        """What success answers with."""
+        if self.created:
+            return 201
+        return 204 if reply_type(self.message) in (None, NoneType) else 200
+
+    @property
+    def has_body(self) -> bool:
+        """Whether fields come from a JSON body; from the query otherwise."""
+        return self.method in ("POST", "PUT", "PATCH")
+
+    def rate_class(self, *, searches: bool) -> RateClass:
+        """The class of limits that a call counts in. :param searches: its query has `q`."""
+        if self.rate is not None:
+            return self.rate
+        if self.method != "GET":
+            return "write"
+        return "search" if searches else "read"
+
+
+def get(
+    path: str,
+    message: type[Request[Any]],
+    *,
+    scope: str | None = None,
+    public: bool = False,
+    rate: RateClass | None = None,
+    grants: tuple[Vouch, ...] = (),
+) -> Route:
+    """Read. Fields that the path does not name come from the query."""
+    return Route(method="GET", path=path, message=message, scope=scope, public=public, rate=rate, grants=grants)
+
+
+def post(
+    path: str,
+    message: type[Request[Any]],
+    *,
+    scope: str | None = None,
+    public: bool = False,
+    rate: RateClass | None = None,
+    created: str | None = None,
+    grants: tuple[Vouch, ...] = (),
+) -> Route:
+    """Make something (`created`) or do something. Fields come from the body; null means a field's default."""
+    return Route(
+        method="POST", path=path, message=message, scope=scope, public=public, rate=rate, created=created, grants=grants
+    )
+
+
+def put(
+    path: str, message: type[Request[Any]], *, scope: str | None = None, grants: tuple[Vouch, ...] = ()
+) -> Route:
+    """Set something as a whole. Fields come from the body."""
+    return Route(method="PUT", path=path, message=message, scope=scope, grants=grants)
+
+
+def patch(
+    path: str, message: type[Request[Any]], *, scope: str | None = None, grants: tuple[Vouch, ...] = ()
+) -> Route:
+    """Change some fields. The message tells "not sent" (`UnsetType`) from null."""
+    return Route(method="PATCH", path=path, message=message, scope=scope, grants=grants)
+
+
+def delete(
+    path: str, message: type[Request[Any]], *, scope: str | None = None, grants: tuple[Vouch, ...] = ()
+) -> Route:
+    """Remove something. Fields that the path does not name come from the query."""
+    return Route(method="DELETE", path=path, message=message, scope=scope, grants=grants)
+
+
+def _kind(segment: str) -> str:
+    return _KINDS.get(segment, segment.removesuffix("s").replace("-", "_"))

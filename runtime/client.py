@@ -1,0 +1,225 @@
+"""Asking: request and reply over the broker, sent again until the deadline, answered once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from runtime.batch import Batcher
+from runtime.context import ANONYMOUS, Ids
+from runtime.errors import BrokerAway, DeadlinePassed, MessageError, Unavailable
+from runtime.keys import Keys
+from runtime.message import (
+    Caller,
+    Envelope,
+    Failed,
+    Grant,
+    Ok,
+    Reply,
+    Request,
+    decoder,
+    encode,
+    frame,
+    owner,
+    raised,
+    reply_type,
+    unframe_answers,
+    wire_name,
+)
+from runtime.ports import Broker
+from runtime.telemetry import Metrics, logger
+
+R = TypeVar("R")
+
+SWEEP_S = 0.05
+"""How often deadlines and re-sending are looked at."""
+
+RESEND_S = 1.0
+"""First re-sending of an unanswered request; each further one waits twice as long."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of an ask.
+
+    :param replayed: the answer was made for an earlier ask with the same id.
+    """
+
+    reply: Reply
+    replayed: bool
+
+
+class _Pending:
+    __slots__ = ("actor", "deadline", "envelope", "future", "resend_at", "sent")
+
+    def __init__(self, envelope: Envelope, future: asyncio.Future[Reply], now: float, budget_s: float) -> None:
+        self.envelope = envelope
+        self.future = future
+        self.sent = now
+        self.deadline = now + budget_s
+        self.resend_at = now + RESEND_S
+
+
+class Client:
+    """Asks actors. Requests of one tick for one actor travel as one message; so do their replies.
+
+    What a broker or an actor loses on the way is sent again with the same id: after 1 s, 3 s, 7 s and at once after
+    a reconnect, alone in its message; the inbox of the actor makes that safe.
+    """
+
+    def __init__(
+        self, broker: Broker, keys: Keys, metrics: Metrics, *, new_id: Callable[[], str] | None = None
+    ) -> None:
+        self._broker = broker
+        self._keys = keys
+        self._metrics = metrics
+        self._new_id = new_id or Ids()
+        self._batcher = Batcher[_Pending](self._send)
+        self._pending: dict[str, _Pending] = {}
+        self._nonce = os.urandom(8).hex()
+        self._asked = 0
+        self._sweeping: asyncio.TimerHandle | None = None
+        broker.on_reply(self._replied)
+        broker.on_returned(self._returned)
+
+    async def ask(
+        self, message: Request[R], *, caller: Caller = ANONYMOUS, id: str | None = None, budget_ms: int = 10_000
+    ) -> R:
+        """The reply of `message`.
+
+        :raises Refusal: the actor's no.
+        :raises Unavailable: no broker, no actor, or no answer in time.
+        """
+        outcome = await self.ask_raw(message, caller=caller, id=id, budget_ms=budget_ms)
+        if isinstance(outcome.reply, Failed):
+            raise raised(outcome.reply)
+        return cast(R, decoder(reply_type(type(message))).decode(outcome.reply.body))
+
+    async def ask_raw(
+        self,
+        message: Request[Any],
+        *,
+        id: str | None = None,
+        caller: Caller = ANONYMOUS,
+        request_hash: bytes | None = None,
+        budget_ms: int,
+        grants: tuple[Grant, ...] = (),
+        request_id: str | None = None,
+        trace: str | None = None,
+    ) -> Outcome:
+        """Likewise, with the reply as it came, for passing on.
+
+        :param id: idempotency id; None makes a fresh one.
+        :param request_hash: what the id stands for; another hash under a known id is refused.
+        :param budget_ms: the deadline, from now.
+        :raises BrokerAway: nothing was sent. :raises DeadlinePassed: whether it was done is unknown.
+        """
+        for grant in grants:
+            self._keys.check(grant)
+        if not self._broker.available:
+            raise BrokerAway("the message broker is away")
+        loop = asyncio.get_running_loop()
+        self._asked += 1
+        nonce = f"{self._nonce}{self._asked}"
+        kind = type(message)
+        actor = owner(kind)
+        envelope = Envelope(
+            id or self._new_id(), wire_name(kind), actor, encode(message), nonce, None, budget_ms, request_hash,
+            caller, grants, 0, None, trace, request_id,
+        )  # fmt: skip
+        future: asyncio.Future[Reply] = loop.create_future()
+        pending = self._pending[nonce] = _Pending(envelope, future, loop.time(), budget_ms / 1000)
+        if self._sweeping is None:
+            self._sweeping = loop.call_later(SWEEP_S, self._sweep)
+        self._batcher.add(actor, pending, len(envelope.body))
+        try:
+            reply = await future
+        finally:
+            self._pending.pop(nonce, None)
+        self._metrics.asked.labels(actor, "ok" if isinstance(reply, Ok) else reply.kind).observe(
+            loop.time() - pending.sent
+        )
+        return Outcome(reply, reply.by not in ("", nonce))
+
+    def reconnected(self) -> None:
+        """The reply queue has a new name: whoever still waits is asked for again now."""
+        loop = asyncio.get_running_loop()
+        for pending in self._pending.values():
+            pending.resend_at = loop.time()
+
+    def _send(self, actor: str, items: list[_Pending]) -> None:
+        waiting = [pending for pending in items if not pending.future.done()]
+        if not waiting:
+            return
+        now = asyncio.get_running_loop().time()
+        reply_to = self._broker.reply_queue
+        envelopes = []
+        for pending in waiting:
+            budget_ms = max(1, round((pending.deadline - now) * 1000))
+            envelopes.append(_readdressed(pending.envelope, reply_to, budget_ms))
+        try:
+            self._broker.request(
+                actor, frame(envelopes, self._keys.of(actor)), ttl_ms=max(each.budget_ms or 1 for each in envelopes)
+            )
+        except BrokerAway as error:
+            # one that went out before may still be answered; it is sent again when the broker is back
+            for pending in waiting:
+                if pending.envelope.attempt == 0:
+                    pending.future.set_exception(BrokerAway(error.detail or "the message broker is away"))
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._sweeping = loop.call_later(SWEEP_S, self._sweep) if self._pending else None
+        now = loop.time()
+        again: dict[str, list[_Pending]] = defaultdict(list)
+        for pending in self._pending.values():
+            if pending.future.done():
+                continue
+            if now >= pending.deadline:
+                actor = pending.envelope.to
+                pending.future.set_exception(DeadlinePassed(f"the actor {actor!r} did not answer in time"))
+            elif now >= pending.resend_at and self._broker.available:
+                again[pending.envelope.to].append(pending)
+        for actor, items in again.items():
+            for pending in items:
+                envelope = pending.envelope
+                pending.resend_at = now + RESEND_S * 2 ** (envelope.attempt + 1)
+                pending.envelope = msgspec.structs.replace(
+                    envelope, attempt=envelope.attempt + 1, grants=_aged(envelope.grants, now - pending.sent)
+                )
+                self._metrics.resent.labels(actor).inc()
+                self._send(actor, [pending])
+
+    def _replied(self, body: bytes) -> None:
+        try:
+            answers = unframe_answers(body)
+        except MessageError as error:
+            logger().warning("reply.unreadable", reason=str(error))
+            return
+        for answer in answers:
+            pending = self._pending.get(answer.nonce)
+            if pending is not None and not pending.future.done():
+                pending.future.set_result(answer.reply)
+
+    def _returned(self, actor: str, body: bytes) -> None:
+        """The actor's queue does not exist: nobody ever ran it against this broker."""
+        for pending in self._pending.values():
+            if pending.envelope.to == actor and not pending.future.done():
+                pending.future.set_exception(Unavailable(f"the actor {actor!r} is away"))
+
+
+def _readdressed(envelope: Envelope, reply_to: str, budget_ms: int) -> Envelope:
+    return Envelope(
+        envelope.id, envelope.type, envelope.to, envelope.body, envelope.nonce, reply_to, budget_ms,
+        envelope.request_hash, envelope.caller, envelope.grants, envelope.attempt, envelope.cause, envelope.trace,
+        envelope.request_id,
+    )  # fmt: skip
+
+
+def _aged(grants: tuple[Grant, ...], seconds: float) -> tuple[Grant, ...]:
+    """Grants that are still good; their signatures were checked when they came in."""
+    return tuple(grant for grant in grants if grant.expires_in > seconds * 1000)

@@ -1,0 +1,305 @@
+"""From the broker into dispatch and back: prefetch, a bound on work in flight, shedding, drain.
+
+Requests of one tick and one type become one list; a `many` handler has two lists running at most, so that while
+those wait for the database the next one grows. Events are handled one by one. What comes back after a crash is
+never beside anything else: a request is sent to the queue again, alone and counted, and then handled one at a time;
+an event goes to `parked`, where its attempt is counted before it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from runtime.batch import MOST, Batcher
+from runtime.dispatch import Dispatch, Received, Settle, Verdict
+from runtime.errors import BrokerAway, Kind, MessageError, Overloaded, StoreAway
+from runtime.message import Answer, Envelope, Failed, encode, failed, frame, frame_answers, unframe
+from runtime.ports import Broker, Delivery, Parked, Subscription
+from runtime.seams import Seams
+from runtime.telemetry import Metrics, logger
+
+MANY_AT_ONCE = 2
+"""Lists of one `many` handler that run at the same time."""
+
+CRASHES = 3
+"""How often a request may take its consumer down before it is given up."""
+
+REQUEST_PREFETCH = 256
+EVENT_PREFETCH = 64
+STORE_RETRY_S = 0.25
+
+
+class _Held:
+    """A delivery, until all of its envelopes are settled."""
+
+    __slots__ = ("delivery", "left")
+
+    def __init__(self, delivery: Delivery, left: int) -> None:
+        self.delivery = delivery
+        self.left = left
+
+    def settle_one(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.delivery.ack()
+
+
+class _Item:
+    __slots__ = ("held", "received", "since")
+
+    def __init__(self, received: Received, held: _Held, since: float) -> None:
+        self.received = received
+        self.held = held
+        self.since = since
+
+
+class _Lane:
+    """Requests of one type that are to be handled together."""
+
+    __slots__ = ("at_once", "items", "running", "scheduled")
+
+    def __init__(self, at_once: int) -> None:
+        self.at_once = at_once
+        self.items: deque[_Item] = deque()
+        self.running = 0
+        self.scheduled = False
+
+
+class Consumer:
+    """Feeds one actor in one process.
+
+    :param in_flight: envelopes of requests that are worked on at a time; more wait, and are shed when they have
+        waited for half of their budget.
+    """
+
+    def __init__(
+        self, broker: Broker, dispatch: Dispatch, *, key: bytes, in_flight: int, metrics: Metrics, seams: Seams
+    ) -> None:
+        self._broker = broker
+        self._dispatch = dispatch
+        self._actor = dispatch.actor.name
+        self._key = key
+        self._limit = in_flight
+        self._metrics = metrics
+        self._seams = seams
+        self._replies = Batcher[Answer](lambda queue, answers: broker.reply(queue, frame_answers(answers)))
+        self._lanes = {
+            kind: _Lane(MANY_AT_ONCE if handler.many and not handler.is_query else 1_000_000)
+            for kind, handler in dispatch.table.items()
+            if handler.is_request and (handler.many or handler.is_query)
+        }
+        self._waiting: deque[_Item] = deque()
+        self._suspects: asyncio.Queue[_Item] = asyncio.Queue()
+        self._in_flight = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._subscriptions: list[Subscription] = []
+        metrics.in_flight.labels(self._actor).set_function(lambda: self._in_flight)
+
+    async def start(self) -> None:
+        """Begin to take messages. :raises BrokerAway: no connection."""
+        self._spawn(self._run_suspects())
+        self._subscriptions = [
+            await self._broker.consume_requests(self._actor, self._on_request, prefetch=REQUEST_PREFETCH),
+            await self._broker.consume_events(self._actor, self._on_event, prefetch=EVENT_PREFETCH),
+            await self._broker.consume_dead(self._actor, self._on_dead, prefetch=1),
+        ]
+
+    async def drain(self, seconds: float) -> list[str]:
+        """Take nothing new, finish what runs; the ids of what was not finished, which goes back to the broker."""
+        for subscription in self._subscriptions:
+            await subscription.pause()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self._in_flight and loop.time() < deadline:
+            busy = [task for task in self._tasks if not task.done()]
+            await asyncio.wait(busy, timeout=deadline - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0)  # what finished may have made room for what waited
+        unfinished = [item.received.envelope.id for item in self._waiting]
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._replies.flush()
+        return unfinished
+
+    # ---------------------------------------------------------------------------------------- requests
+
+    def _on_request(self, delivery: Delivery) -> None:
+        try:
+            envelopes, signed = unframe(delivery.body, self._key)
+            if not signed:
+                raise MessageError("a request without a signature")
+        except MessageError as error:
+            self._spawn(self._set_aside(delivery, str(error)))
+            return
+        if delivery.redelivered:
+            self._send_again(envelopes, delivery)
+            return
+        now = asyncio.get_running_loop().time()
+        held = _Held(delivery, len(envelopes))
+        for envelope in envelopes:
+            deadline = now + (envelope.budget_ms or 0) / 1000
+            item = _Item(Received(envelope, trusted=True, deadline=deadline), held, now)
+            if envelope.crashes:
+                self._in_flight += 1
+                self._suspects.put_nowait(item)
+            elif self._in_flight >= self._limit:
+                self._waiting.append(item)
+            else:
+                self._admit(item)
+
+    def _send_again(self, envelopes: list[Envelope], delivery: Delivery) -> None:
+        """A consumer went away with these; one of them may be why. Each goes its own way, and is counted."""
+        for envelope in envelopes:
+            again = msgspec.structs.replace(envelope, crashes=envelope.crashes + 1)
+            try:
+                self._broker.request(self._actor, frame([again], self._key), ttl_ms=max(1, again.budget_ms or 1))
+            except BrokerAway:
+                break  # then the ack cannot be sent either, and the whole is delivered again
+        else:
+            delivery.ack()
+
+    def _admit(self, item: _Item) -> None:
+        self._in_flight += 1
+        envelope = item.received.envelope
+        lane = self._lanes.get(envelope.type)
+        if lane is None or envelope.attempt:
+            self._spawn(self._run([item]))
+            return
+        lane.items.append(item)
+        self._schedule(lane)
+
+    def _schedule(self, lane: _Lane) -> None:
+        if lane.items and not lane.scheduled and lane.running < lane.at_once:
+            lane.scheduled = True
+            asyncio.get_running_loop().call_soon(self._start_lane, lane)
+
+    def _start_lane(self, lane: _Lane) -> None:
+        lane.scheduled = False
+        items = [lane.items.popleft() for _ in range(min(MOST, len(lane.items)))]
+        lane.running += 1
+        self._spawn(self._run_lane(lane, items))
+        self._schedule(lane)
+
+    async def _run_lane(self, lane: _Lane, items: list[_Item]) -> None:
+        try:
+            await self._run(items)
+        finally:
+            lane.running -= 1
+            self._schedule(lane)
+
+    async def _run(self, items: list[_Item]) -> None:
+        try:
+            verdicts = await self._dispatch([item.received for item in items])
+            for item, verdict in zip(items, verdicts, strict=True):
+                self._settle(item, verdict)
+        finally:
+            self._in_flight -= len(items)
+            self._let_in()
+
+    async def _run_suspects(self) -> None:
+        while True:
+            item = await self._suspects.get()
+            envelope = item.received.envelope
+            if envelope.crashes < CRASHES:
+                await self._run([item])
+                continue
+            reason = f"its consumer went away {envelope.crashes} times while it held this"
+            await self._until_stored(self._dispatch.parked_form(envelope, envelope.crashes, None, reason))
+            self._settle(item, Failed(Kind.INTERNAL, "internal"))
+            self._in_flight -= 1
+
+    def _let_in(self) -> None:
+        """Admit what waits for room, and shed what has waited for half of its budget."""
+        now = asyncio.get_running_loop().time()
+        while self._waiting and self._in_flight < self._limit:
+            item = self._waiting.popleft()
+            if now - item.since > ((item.received.deadline or now) - item.since) / 2:
+                self._metrics.shed.labels(self._actor, "waited").inc()
+                self._settle(
+                    item, failed(Overloaded(f"the actor {self._actor!r} has more work than it can do in time"))
+                )
+            else:
+                self._admit(item)
+
+    def _settle(self, item: _Item, verdict: Verdict) -> None:
+        envelope = item.received.envelope
+        if envelope.reply_to is not None and not isinstance(verdict, Settle):
+            size = len(envelope.body) if isinstance(verdict, Failed) else len(verdict.body)
+            self._replies.add(envelope.reply_to, Answer(envelope.nonce, verdict), size)
+        # the reply leaves at the end of this tick, the ack in the next
+        asyncio.get_running_loop().call_soon(self._ack, item)
+
+    def _ack(self, item: _Item) -> None:
+        self._seams.at("after_reply", item.received.envelope.type)
+        item.held.settle_one()
+
+    # ------------------------------------------------------------------------------------------ events
+
+    def _on_event(self, delivery: Delivery) -> None:
+        try:
+            (envelope,), _ = unframe(delivery.body, self._key)
+        except (MessageError, ValueError) as error:
+            self._spawn(self._set_aside(delivery, str(error)))
+            return
+        if delivery.redelivered:
+            again = self._dispatch.parked_form(envelope, 1, 0, "its consumer went away while it held this")
+            self._spawn(self._park_first(delivery, again))
+        else:
+            self._spawn(self._run_event(delivery, envelope))
+
+    async def _run_event(self, delivery: Delivery, envelope: Envelope) -> None:
+        while (await self._dispatch([Received(envelope)]))[0] is Settle.HOLD:
+            await asyncio.sleep(STORE_RETRY_S)
+        self._seams.at("before_ack", envelope.type)
+        delivery.ack()
+
+    async def _park_first(self, delivery: Delivery, parked: Parked) -> None:
+        await self._until_stored(parked)
+        delivery.ack()
+
+    # -------------------------------------------------------------------------------------------- dead
+
+    def _on_dead(self, delivery: Delivery) -> None:
+        self._spawn(self._set_aside(delivery, "the broker gave it up: delivered too often"))
+
+    async def _set_aside(self, delivery: Delivery, reason: str) -> None:
+        """Keep what cannot be handled as a dead letter, as the bytes that came."""
+        logger().error("message.dead", actor=self._actor, reason=reason, size=len(delivery.body))
+        self._metrics.dead.labels(self._actor, "").inc()
+        await self._until_stored(_unreadable(delivery.body, self._key, reason, self._dispatch))
+        delivery.ack()
+
+    async def _until_stored(self, parked: Parked) -> None:
+        while True:
+            try:
+                await self._dispatch.store.park([parked])
+            except StoreAway:
+                await asyncio.sleep(STORE_RETRY_S)
+            else:
+                return
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # the delivery was not acked: it comes back, and is handled alone
+            logger().error("consumer.failed", actor=self._actor, exc_info=error)
+
+
+def _unreadable(body: bytes, key: bytes, reason: str, dispatch: Dispatch) -> Parked:
+    try:
+        (envelope, *_), _ = unframe(body, key)
+    except (MessageError, ValueError):
+        digest = sha256(body).hexdigest()
+        return Parked(digest, "unreadable", b"\x00" + encode(Envelope(digest, "unreadable", "", body)), 1, None, reason)
+    return dispatch.parked_form(envelope, 1, None, reason)

@@ -1,0 +1,554 @@
+"""Dispatch: a list of envelopes → a list of verdicts. Every rule of reliability is in this one place.
+
+A message is one transaction: its inbox row, what the handler writes, what goes out and the saved reply commit
+together. The consumer sends the reply after that, and acks after the reply; whatever is lost in between is
+delivered or asked for again, and meets the inbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypedDict
+
+import msgspec
+import structlog
+
+from runtime.actor import Actor, Handler
+from runtime.context import ANONYMOUS, Clock, Context, Ids, ManyContext, OutsideContext, system_clock
+from runtime.errors import ContractError, Kind, Later, Refusal, StoreAway, Throttled, Unavailable
+from runtime.keys import Sealer, sign_grant
+from runtime.message import (
+    Caller,
+    Envelope,
+    Failed,
+    Grant,
+    Message,
+    Ok,
+    Reply,
+    decode_reply,
+    decoder,
+    encode,
+    failed,
+    frame,
+    holds_secret,
+    owner,
+    read_envelope,
+    reply_type,
+    wire_name,
+)
+from runtime.ports import Busy, Claim, Outgoing, Parked, ParkedRow, Raced, Saved, Settled, Store, Transaction
+from runtime.seams import Seams
+from runtime.telemetry import Metrics, child_of, logger, trace_id
+
+GRANT_MS = 5_000
+"""How long an actor's word is good."""
+
+OUTBOX_LEASE_MS = 5_000
+"""How long the process that wrote an outbox row has for publishing it before another takes it up."""
+
+OUTSIDE_LEASE_MS = 60_000
+"""How long work outside a transaction may take before another replica takes it up."""
+
+
+class Settle(enum.Enum):
+    """Verdicts without a reply."""
+
+    DONE = "done"  # handled, parked or ignored: ack
+    HOLD = "hold"  # the store is away: nothing happened, keep the delivery and try again when it is back
+
+
+Verdict = Reply | Settle
+
+
+class Surroundings(TypedDict):
+    """What every context has besides its records."""
+
+    now: int
+    new_id: Callable[[], str]
+    vouch: Callable[[str, str, bytes], Grant]
+    caller: Caller
+    grants: Sequence[Grant]
+    cause: str
+    trace: str | None
+    request_id: str | None
+
+
+class Received:
+    """An envelope in the hands of a consumer.
+
+    :ivar deadline: loop time after which nobody waits for the answer; None for events.
+    :ivar unpark: it comes from `parked`, where its row goes when it is handled.
+    """
+
+    __slots__ = ("deadline", "envelope", "trusted", "unpark")
+
+    def __init__(
+        self, envelope: Envelope, *, trusted: bool = False, deadline: float | None = None, unpark: bool = False
+    ) -> None:
+        self.envelope = envelope
+        self.trusted = trusted
+        self.deadline = deadline
+        self.unpark = unpark
+
+
+class Dispatch:
+    """The pipeline of one actor in one process.
+
+    :param offer: takes the outbox rows of a commit, to publish them right away.
+    :param report: is told of what a handler raised that was no verdict; the log, by default.
+    """
+
+    def __init__(
+        self,
+        actor: Actor[Any],
+        store: Store,
+        *,
+        key: bytes,
+        metrics: Metrics,
+        offer: Callable[[Sequence[Outgoing]], None],
+        clock: Clock = system_clock,
+        new_id: Callable[[], str] | None = None,
+        seams: Seams | None = None,
+        report: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self.actor = actor
+        self.store = store
+        self.table = actor.table()
+        self._key = key
+        self.sealer = Sealer(key)
+        self._metrics = metrics
+        self._offer = offer
+        self._clock = clock
+        self._new_id = new_id or Ids(clock)
+        self._seams = seams or Seams("")
+        self._report = report or self._log
+        self._methods = {kind: getattr(actor, handler.method) for kind, handler in self.table.items()}
+
+    async def __call__(self, batch: Sequence[Received]) -> list[Verdict]:
+        """Verdicts for envelopes of one type, in their order. Never raises but for cancellation."""
+        kind = batch[0].envelope.type
+        handler = self.table.get(kind)
+        if handler is None:
+            reason = f"the actor {self.actor.name!r} has no handler for {kind!r}"
+            return [await self._unreadable(each, reason) for each in batch]
+        verdicts: list[Verdict | None] = [None] * len(batch)
+        ready: list[tuple[int, Received, Any]] = []
+        decode = decoder(handler.message).decode
+        now = asyncio.get_running_loop().time()
+        for index, each in enumerate(batch):
+            if each.deadline is not None and now >= each.deadline:
+                self._metrics.shed.labels(self.actor.name, "expired").inc()
+                verdicts[index] = Settle.DONE
+                continue
+            try:
+                ready.append((index, each, decode(each.envelope.body)))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                verdicts[index] = await self._unreadable(each, f"{kind!r} cannot be read: {error}")
+        if ready:
+            with self._metrics.handling.labels(self.actor.name, kind).time():
+                made = await self._handle(handler, [(each, message) for _, each, message in ready])
+            for (index, _, _), verdict in zip(ready, made, strict=True):
+                verdicts[index] = verdict
+        settled = [verdict for verdict in verdicts if verdict is not None]
+        for verdict in settled:
+            self._metrics.handled.labels(self.actor.name, kind, _word(verdict)).inc()
+        return settled
+
+    # ------------------------------------------------------------------------------------ the paths
+
+    async def _handle(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
+        if handler.is_query:
+            return await self._queries(handler, items)
+        if handler.many and len(items) > 1:
+            return await self._together(handler, items)
+        return [await self._alone(handler, received, message) for received, message in items]
+
+    async def _queries(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
+        """No transaction, no inbox; the records are shared, so their loaders merge the reads of the list."""
+        records = self.actor.records(self.store.reader)
+        contexts = [self._context(records, received) for received, _ in items]
+        method = self._methods[handler.type]
+        results: Sequence[Any]
+        if handler.many:
+            try:
+                many = ManyContext(records, contexts, now=contexts[0].now, new_id=self._new_id)
+                results = await method([message for _, message in items], many)
+            except Exception as error:
+                if len(items) > 1:
+                    return [(await self._queries(handler, [item]))[0] for item in items]
+                results = [error]
+        elif len(items) == 1:
+            results = [await _outcome(method(items[0][1], contexts[0]))]
+        else:
+            results = await asyncio.gather(
+                *(_outcome(method(message, context)) for (_, message), context in zip(items, contexts, strict=True))
+            )
+        return [
+            self._answer(handler, received.envelope, result)
+            for (received, _), result in zip(items, results, strict=True)
+        ]
+
+    async def _together(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
+        """All in one transaction; when that fails as a whole, each in one of its own."""
+        firsts: dict[str, tuple[Received, Any]] = {}
+        for received, message in items:
+            firsts.setdefault(received.envelope.id, (received, message))
+        try:
+            verdicts = await self._transact(handler, list(firsts.values()))
+        except StoreAway as error:
+            return [self._away(received, error) for received, _ in items]
+        except Exception:
+            logger().info("batch.split", actor=self.actor.name, type=handler.type, size=len(items), exc_info=True)
+            verdicts = [await self._alone(handler, received, message) for received, message in firsts.values()]
+        known = dict(zip(firsts, verdicts, strict=True))
+        return [
+            known[received.envelope.id]
+            if firsts[received.envelope.id][0] is received
+            else await self._alone(handler, received, message)
+            for received, message in items
+        ]
+
+    async def _alone(self, handler: Handler, received: Received, message: Any) -> Verdict:
+        """One message, and what becomes of it when it fails."""
+        envelope = received.envelope
+        with structlog.contextvars.bound_contextvars(
+            request_id=envelope.request_id or envelope.id, trace_id=trace_id(envelope.trace or "")
+        ):
+            try:
+                if handler.outside:
+                    return await self._outside(handler, received, message)
+                return (await self._transact(handler, [(received, message)]))[0]
+            except Refusal as refusal:
+                return await self._refused(handler, received, refusal)
+            except StoreAway as error:
+                return self._away(received, error)
+            except Raced:
+                # somebody settled it meanwhile: its reply is there now
+                return await self._alone(handler, received, message)
+            except Exception as error:
+                if envelope.reply_to is None:
+                    return await self._park(handler, received, error)
+                return self._answer(handler, envelope, error)
+
+    async def _transact(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
+        """Claim, handle, finish, commit. Raises whatever undoes the whole of it."""
+        self._seams.at("before", handler.type)
+        verdicts: dict[int, Verdict] = {}
+        outgoing: list[Outgoing] = []
+        async with self.store.transaction() as transaction:
+            claims = [_claim(received.envelope) for received, _ in items]
+            fresh: list[int] = []
+            for index, claimed in enumerate(await transaction.begin(claims)):
+                if claimed is None:
+                    fresh.append(index)
+                else:
+                    verdicts[index] = self._known(items[index][0].envelope, claimed)
+            settled: list[Settled] = []
+            if fresh:
+                records = self.actor.records(transaction)
+                contexts = [self._context(records, items[index][0]) for index in fresh]
+                results = await self._run(handler, records, [items[index][1] for index in fresh], contexts)
+                for index, context, result in zip(fresh, contexts, results, strict=True):
+                    envelope = items[index][0].envelope
+                    verdicts[index] = verdict = self._answer(handler, envelope, result)
+                    settled += self._settled(handler, envelope, verdict, result)
+                    outgoing += self._outgoing(context, result)
+            unpark = [received.envelope.id for received, _ in items if received.unpark]
+            if fresh or unpark:
+                await transaction.finish(settled, outgoing, unpark=unpark, lease_ms=OUTBOX_LEASE_MS)
+        self._committed(handler, outgoing)
+        return [verdicts[index] for index in range(len(items))]
+
+    async def _run(
+        self, handler: Handler, records: Any, messages: list[Any], contexts: list[Context[Any]]
+    ) -> Sequence[Any]:
+        """The handler's results; raises a refusal that undoes what the handler wrote."""
+        method = self._methods[handler.type]
+        if not handler.many:
+            return [await _kept(method(messages[0], contexts[0]))]
+        many = ManyContext(records, contexts, now=contexts[0].now, new_id=self._new_id)
+        results: Sequence[Any] = await method(messages, many)
+        if len(results) != len(messages):
+            raise ContractError(f"{handler.method} answered {len(results)} of {len(messages)} messages")
+        return results
+
+    async def _outside(self, handler: Handler, received: Received, message: Any) -> Verdict:
+        """Claim (committed) → work → finish, in a second transaction."""
+        claim = _claim(received.envelope)
+        lease = os.urandom(8).hex()
+        self._seams.at("before", handler.type)
+        claimed = await self.store.claim(claim, lease, lease_ms=OUTSIDE_LEASE_MS)
+        if claimed is not None:
+            return self._known(received.envelope, claimed)
+        try:
+            return await self._work(handler, received, message, lease)
+        except Refusal as refusal:
+            return await self._refused(handler, received, refusal, lease)
+        except BaseException:
+            # nothing was settled: the next attempt need not wait until the lease lapses
+            await asyncio.shield(self.store.release(claim.id, lease))
+            raise
+
+    async def _work(self, handler: Handler, received: Received, message: Any, lease: str) -> Verdict:
+        envelope = received.envelope
+        async with AsyncExitStack() as stack:
+            last: list[Transaction] = []
+
+            async def enter_last() -> Transaction:
+                transaction = await stack.enter_async_context(self.store.transaction())
+                if not await transaction.resume(envelope.id, lease):
+                    raise Raced
+                last.append(transaction)
+                return transaction
+
+            context = self._outside_context(received, enter_last)
+            result = await _kept(self._methods[handler.type](message, context))
+            transaction = last[0] if last else await enter_last()
+            verdict = self._answer(handler, envelope, result)
+            outgoing = self._outgoing(context, result)
+            await transaction.finish(
+                self._settled(handler, envelope, verdict, result),
+                outgoing,
+                unpark=[envelope.id] if received.unpark else (),
+                lease_ms=OUTBOX_LEASE_MS,
+            )
+        self._committed(handler, outgoing)
+        return verdict
+
+    async def _refused(
+        self, handler: Handler, received: Received, refusal: Refusal, lease: str | None = None
+    ) -> Verdict:
+        """What the handler wrote is undone; the refusal is saved as the reply in a transaction of its own."""
+        envelope = received.envelope
+        verdict = self._answer(handler, envelope, refusal)
+        try:
+            if envelope.reply_to is None or isinstance(refusal, Throttled):
+                if lease:
+                    await self.store.release(envelope.id, lease)
+                return await self._park(handler, received, refusal) if envelope.reply_to is None else verdict
+            async with self.store.transaction() as transaction:
+                if lease is None:
+                    (claimed,) = await transaction.begin([_claim(envelope)])
+                    if claimed is not None:
+                        return self._known(envelope, claimed)
+                elif not await transaction.resume(envelope.id, lease):
+                    return Settle.DONE
+                settled = self._settled(handler, envelope, verdict, refusal)
+                await transaction.finish(settled, (), lease_ms=OUTBOX_LEASE_MS)
+        except StoreAway as error:
+            return self._away(received, error)
+        return verdict
+
+    # ------------------------------------------------------------------------------------ the pieces
+
+    def _known(self, envelope: Envelope, claimed: Saved | Busy) -> Verdict:
+        """An id that is not ours to handle: settled before, or in another's hands."""
+        if envelope.reply_to is None:
+            return Settle.DONE
+        if isinstance(claimed, Busy):
+            if envelope.attempt or envelope.crashes:
+                return Settle.DONE  # whoever holds it answers, or leaves it to the next re-sending
+            return Failed(Kind.CONFLICT, "idempotency.in_progress", "the first request with this key still runs")
+        if claimed.hash != envelope.request_hash:
+            return Failed(
+                Kind.INVALID, "idempotency.key_reused", "this key was used for another request; take a new one for this"
+            )
+        if claimed.reply is None:
+            return Settle.DONE
+        reply: Reply = decode_reply(self.sealer.unwrap(claimed.reply))
+        return reply
+
+    def _answer(self, handler: Handler, envelope: Envelope, result: Any) -> Verdict:
+        if isinstance(result, Later):
+            away = Unavailable(result.detail or f"{self.actor.name} is not ready for this", retry_after=result.seconds)
+            return failed(away)
+        if isinstance(result, Refusal):
+            return failed(result, by=envelope.nonce, request_id=envelope.request_id)
+        if isinstance(result, Unavailable):
+            return failed(result)
+        if isinstance(result, Exception):
+            self._report(result)
+            return Failed(Kind.INTERNAL, "internal")
+        if envelope.reply_to is None:
+            return Settle.DONE
+        return Ok(encode(result), envelope.nonce)
+
+    def _settled(self, handler: Handler, envelope: Envelope, verdict: Verdict, result: Any) -> list[Settled]:
+        """The inbox row of a handled message; a throttled one has none, so that it may be tried again."""
+        if isinstance(result, Throttled):
+            return []
+        reply = None
+        if not isinstance(verdict, Settle):
+            secret = holds_secret(reply_type(handler.message))
+            reply = self.sealer.wrap(encode(verdict), secret=secret)
+        return [Settled(_claim(envelope), reply)]
+
+    def _outgoing(self, context: Context[Any], result: Any) -> list[Outgoing]:
+        """Outbox rows of what the handler emitted and told; a refusal sends nothing, unless it keeps."""
+        if isinstance(result, Refusal) and not result.keep:
+            return []
+        rows = [self._row(context, event, "") for event in context.emitted]
+        return rows + [self._row(context, command, owner(type(command))) for command in context.told]
+
+    def _row(self, context: Context[Any], message: Message, to: str) -> Outgoing:
+        kind = type(message)
+        envelope = Envelope(
+            self._new_id(), wire_name(kind), to, encode(message), cause=context.cause, trace=context.trace,
+            request_id=context.request_id,
+        )  # fmt: skip
+        body = self.sealer.wrap(frame([envelope]), secret=holds_secret(kind))
+        return Outgoing(envelope.id, to or envelope.type, body, bool(to))
+
+    def _committed(self, handler: Handler, outgoing: Sequence[Outgoing]) -> None:
+        self._seams.at("after_commit", handler.type)
+        if outgoing:
+            self._offer(outgoing)
+
+    def _away(self, received: Received, error: StoreAway) -> Verdict:
+        """The store is away, which is no failure of the message."""
+        if received.envelope.reply_to is None:
+            return Settle.HOLD
+        return failed(StoreAway(f"the store of {self.actor.name!r} is away", retry_after=error.retry_after))
+
+    def _log(self, error: BaseException) -> None:
+        logger().error("handler.failed", actor=self.actor.name, exc_info=error)
+
+    async def resync(self, after: str | None) -> str | None:
+        """One step of `Actor.resync`, in a transaction; its events wait in the outbox for any relay."""
+        async with self.store.transaction() as transaction:
+            received = Received(Envelope(self._new_id(), "resync", self.actor.name, b""))
+            context = self._context(self.actor.records(transaction), received)
+            last = await self.actor.resync(context, after)
+            await transaction.finish((), self._outgoing(context, None), lease_ms=0)
+        return last
+
+    async def _unreadable(self, received: Received, reason: str) -> Verdict:
+        """Not a message of this actor's: nothing that a new attempt could mend."""
+        envelope = received.envelope
+        logger().error("message.unreadable", actor=self.actor.name, type=envelope.type, reason=reason)
+        if envelope.reply_to is not None:
+            return Failed(Kind.INTERNAL, "internal")
+        return await self._bury(envelope, reason)
+
+    async def _park(self, handler: Handler, received: Received, error: Exception) -> Verdict:
+        """Put a failed event or tell aside, until it is due again or for good."""
+        envelope = received.envelope
+        tries = envelope.attempt + 1
+        delay_s = None if isinstance(error, Refusal) else handler.retry.delay_s(tries)
+        if delay_s is not None and isinstance(error, Later):
+            delay_s = error.seconds
+        reason = (
+            f"{type(error).__name__}: {error}" if not isinstance(error, Refusal) else f"{error.code} {error.detail}"
+        )
+        if not isinstance(error, Refusal | Later | Unavailable):
+            self._report(error)
+        if delay_s is None:
+            return await self._bury(envelope, reason, attempt=tries)
+        logger().info("message.parked", actor=self.actor.name, type=envelope.type, id=envelope.id, reason=reason)
+        self._metrics.parked.labels(self.actor.name, envelope.type).inc()
+        return await self._put_aside(self.parked_form(envelope, tries, round(delay_s * 1000), reason))
+
+    async def _bury(self, envelope: Envelope, reason: str, *, attempt: int = 1) -> Verdict:
+        logger().error("message.dead", actor=self.actor.name, type=envelope.type, id=envelope.id, reason=reason)
+        self._metrics.dead.labels(self.actor.name, envelope.type).inc()
+        return await self._put_aside(self.parked_form(envelope, attempt, None, reason))
+
+    async def _put_aside(self, parked: Parked) -> Verdict:
+        try:
+            await self.store.park([parked])
+        except StoreAway:
+            return Settle.HOLD
+        return Settle.DONE
+
+    def parked_form(self, envelope: Envelope, attempt: int, due_in_ms: int | None, reason: str) -> Parked:
+        """An envelope as it lies in `parked`: sealed when it holds a secret, the reason cut to 1000 characters."""
+        handler = self.table.get(envelope.type)
+        secret = handler is not None and holds_secret(handler.message)
+        return Parked(
+            envelope.id,
+            envelope.type,
+            self.sealer.wrap(encode(envelope), secret=secret),
+            attempt,
+            due_in_ms,
+            reason[:1000],
+        )
+
+    async def give_up(self, row: ParkedRow, reason: str) -> None:
+        """Make a dead letter of a parked row."""
+        self._metrics.dead.labels(self.actor.name, row.type).inc()
+        await self._put_aside(Parked(row.id, row.type, row.envelope, row.attempt, None, reason))
+
+    def unparked(self, row: ParkedRow) -> Received:
+        """:raises MessageError: the row holds no envelope, or one sealed with another key."""
+        envelope = read_envelope(self.sealer.unwrap(row.envelope))
+        # the lease has counted this attempt already; an envelope counts those before it
+        return Received(msgspec.structs.replace(envelope, attempt=max(0, row.attempt - 1)), unpark=True)
+
+    def _context(self, records: Any, received: Received) -> Context[Any]:
+        return Context(records, **self._surroundings(received))
+
+    def _outside_context(
+        self, received: Received, enter_last: Callable[[], Awaitable[Transaction]]
+    ) -> OutsideContext[Any]:
+        @asynccontextmanager
+        async def step() -> AsyncIterator[Any]:
+            async with self.store.transaction() as transaction:
+                yield self.actor.records(transaction)
+
+        @asynccontextmanager
+        async def finish() -> AsyncIterator[Any]:
+            yield self.actor.records(await enter_last())
+
+        return OutsideContext(
+            self.actor.records(self.store.reader), step=step, finish=finish, **self._surroundings(received)
+        )
+
+    def _surroundings(self, received: Received) -> Surroundings:
+        envelope = received.envelope
+        trusted = received.trusted
+        return {
+            "now": self._clock(),
+            "new_id": self._new_id,
+            "vouch": self._vouch,
+            "caller": (envelope.caller or ANONYMOUS) if trusted else ANONYMOUS,
+            "grants": envelope.grants if trusted else (),
+            "cause": envelope.id,
+            "trace": child_of(envelope.trace) if envelope.trace else None,
+            "request_id": envelope.request_id,
+        }
+
+    def _vouch(self, fact: str, subject: str, value: bytes) -> Grant:
+        return sign_grant(self._key, Grant(self.actor.name, fact, subject, value, GRANT_MS))
+
+
+def _claim(envelope: Envelope) -> Claim:
+    return Claim(envelope.id, envelope.request_hash)
+
+
+async def _kept(result: Awaitable[Any]) -> Any:
+    """A result; a refusal only when it keeps what was written, for it is raised otherwise."""
+    try:
+        value = await result
+    except Refusal as refusal:
+        value = refusal
+    if isinstance(value, Refusal) and not value.keep:
+        raise value
+    return value
+
+
+async def _outcome(result: Awaitable[Any]) -> Any:
+    """A result, or the exception as one."""
+    try:
+        return await result
+    except Exception as error:
+        return error
+
+
+def _word(verdict: Verdict) -> str:
+    if isinstance(verdict, Failed):
+        return verdict.kind
+    return "ok" if isinstance(verdict, Ok) else verdict.value

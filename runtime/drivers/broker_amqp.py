@@ -1,0 +1,315 @@
+"""The broker over AMQP 0-9-1: RabbitMQ from 3.10 on.
+
+Names, all behind the prefix of the installation: topic exchange `events`; for each actor the queues `requests`
+(classic or quorum, a setting), `events` and `dead` (quorum); for each process one exclusive queue `reply.<random>`.
+RabbitMQ refuses to declare a queue anew with other arguments: whoever changes `_queues` changes a queue's name too.
+
+Requests and replies are transient, unconfirmed and without a wait. Publications are persistent and confirmed, many
+in flight. Two connections, since a broker that is short of memory stops reading from one that publishes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import ClassVar, Literal, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from runtime.drivers.amqp_link import Link
+from runtime.drivers.amqp_wire import Held, Lane, Wire
+from runtime.errors import BrokerAway, SettingError
+from runtime.ports import Broker, Delivery, Publication, Subscription, Topology
+
+DELIVERY_LIMIT = 20
+"""A message that went back to its quorum queue this often crashes its consumers."""
+NO_LIMIT = 1_000_000
+"""For `dead`: RabbitMQ 4 drops what exceeds its own default of 20."""
+WINDOW = 512
+"""Publications of one call that may be unconfirmed at once."""
+CONFIRM_S = 30.0
+"""A quorum queue without a majority never confirms."""
+HEARTBEAT_S = 10
+WATCH_S = 5.0
+"""How often a connection is asked whether it and its consumers are there, and how long it may take to answer."""
+
+QueueType = Literal["classic", "quorum"]
+
+
+def connect(url: str, *, prefix: str, request_queue_type: QueueType = "classic") -> Broker:
+    """A broker at `amqp://user:password@host:port,host:port/vhost?heartbeat=10`, or `amqps://` with TLS.
+
+    The query may name `cafile`, `certfile` and `keyfile`. Nothing is opened yet.
+
+    :param prefix: sets this installation apart on a broker that others use too.
+    :raises SettingError: not such a URL.
+    """
+    return AmqpBroker(hosts(url), prefix=prefix, request_queue_type=request_queue_type)
+
+
+def hosts(url: str) -> list[str]:
+    """One URL for each host of `url`, the default heartbeat filled in."""
+    parts = urlsplit(url)
+    login, _, names = parts.netloc.rpartition("@")
+    if parts.scheme not in ("amqp", "amqps") or not all(names.split(",")):
+        raise SettingError("a broker is given as amqp://user:password@host:port/vhost; hosts are separated by commas")
+    query = urlencode({"heartbeat": str(HEARTBEAT_S), **dict(parse_qsl(parts.query))})
+    return [f"{parts.scheme}://{login}{'@' if login else ''}{name}{parts.path}?{query}" for name in names.split(",")]
+
+
+class AmqpSubscription:
+    """One consumer, on a lane of its own on each wire that comes."""
+
+    def __init__(self, queue: str, deliver: Callable[[Delivery], None], prefetch: int) -> None:
+        self._queue = queue
+        self._deliver = deliver
+        self._prefetch = prefetch
+        self._lane: Lane | None = None
+        self._paused = False
+        self._turn = asyncio.Lock()
+
+    async def start(self, wire: Wire) -> None:
+        """:raises BrokerAway: the wire is lost; the next one will start it."""
+        async with self._turn:
+            self._lane = await wire.lane()
+            if not self._paused:
+                await self._consume(self._lane)
+
+    async def pause(self) -> None:
+        async with self._turn:
+            if not self._paused:
+                self._paused = True
+                await self._unless_lost(Lane.cancel)
+
+    async def resume(self) -> None:
+        async with self._turn:
+            if self._paused:
+                self._paused = False
+                await self._unless_lost(self._consume)
+
+    async def check(self, wire: Wire) -> None:
+        """Cut the wire when the broker knows of no consumer."""
+        async with self._turn:
+            if not self._paused and self._lane is not None and await self._lane.consumers_of(self._queue) == 0:
+                wire.cut(f"the broker has lost the consumer of {self._queue}")
+
+    async def _consume(self, lane: Lane) -> None:
+        await lane.consume(self._queue, self._deliver, prefetch=self._prefetch)
+
+    async def _unless_lost(self, act: Callable[[Lane], Awaitable[None]]) -> None:
+        if self._lane is not None:
+            with suppress(BrokerAway):  # the wire is lost, and the next one starts as `_paused` says
+                await act(self._lane)
+
+
+class _Names(NamedTuple):
+    """The queues of one actor."""
+
+    requests: str
+    events: str
+    dead: str
+
+
+class AmqpBroker:
+    """See `runtime.ports.Broker`.
+
+    :param urls: one for each host.
+    :param watch_s: see `WATCH_S`.
+    """
+
+    lacks: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self, urls: Sequence[str], *, prefix: str, request_queue_type: QueueType = "classic", watch_s: float = WATCH_S
+    ) -> None:
+        self._prefix = prefix
+        self._exchange = f"{prefix}.events"
+        self._request_arguments: dict[str, object] = {"x-queue-type": request_queue_type}
+        if request_queue_type == "quorum":
+            self._request_arguments["x-delivery-limit"] = DELIVERY_LIMIT
+        self._topology = Topology(actors=(), bindings={})
+        self._actors: dict[str, str] = {}
+        self._subscriptions: list[AmqpSubscription] = []
+        self._plain: Lane | None = None
+        self._sure: Lane | None = None
+        self._replies: Lane | None = None
+        self._available = False
+        self.reply_queue = ""
+        self._replied: Callable[[bytes], None] | None = None
+        self._returned: Callable[[str, bytes], None] | None = None
+        self._told: Callable[[bool], None] | None = None
+        self._publishing = Link(
+            urls, f"{prefix} publishing", self._build_publishing, self._probe_publishing, self._changed, watch_s=watch_s
+        )
+        self._consuming = Link(
+            urls, f"{prefix} consuming", self._build_consuming, self._probe_consuming, self._changed, watch_s=watch_s
+        )
+
+    @property
+    def available(self) -> bool:
+        return self._available
+
+    def on_reply(self, deliver: Callable[[bytes], None]) -> None:
+        self._replied = deliver
+
+    def on_returned(self, deliver: Callable[[str, bytes], None]) -> None:
+        self._returned = deliver
+
+    def on_change(self, changed: Callable[[bool], None]) -> None:
+        self._told = changed
+
+    async def open(self, topology: Topology) -> None:
+        self._topology = topology
+        self._actors = {self._names(actor).requests: actor for actor in topology.actors}
+        try:
+            await self._publishing.open()
+            await self._consuming.open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        # consumers first: what is held then goes back while replies and acks still leave in order
+        await self._consuming.close()
+        await self._publishing.close()
+        self._changed()
+
+    def request(self, actor: str, body: bytes, *, ttl_ms: int) -> None:
+        lane = self._plain
+        if lane is None or not self._available:
+            raise BrokerAway("the message broker")
+        lane.publish("", self._names(actor).requests, body, ttl_ms=ttl_ms, mandatory=True)
+
+    def reply(self, queue: str, body: bytes) -> None:
+        if self._plain is not None:
+            self._plain.publish("", queue, body)
+
+    async def publish(self, publications: Sequence[Publication]) -> Sequence[bool]:
+        safe: list[bool] = []
+        for start in range(0, len(publications), WINDOW):
+            safe += await self._publish_window(publications[start : start + WINDOW])
+        return safe
+
+    async def _publish_window(self, publications: Sequence[Publication]) -> list[bool]:
+        lane, wire = self._sure, self._publishing.wire
+        if lane is None or wire is None or wire.blocked:
+            return [False] * len(publications)
+        confirms = [
+            lane.publish_surely("", self._names(each.route).events, each.body, id=each.id, mandatory=True)
+            if each.direct
+            else lane.publish_surely(self._exchange, each.route, each.body, id=each.id, mandatory=False)
+            for each in publications
+        ]
+        await asyncio.wait(confirms, timeout=CONFIRM_S)
+        return [confirm.done() and confirm.result() for confirm in confirms]
+
+    async def bury(self, actor: str, body: bytes) -> None:
+        lane = self._sure
+        if lane is None:
+            raise BrokerAway("the message broker")
+        buried = lane.publish_surely("", self._names(actor).dead, body, id=secrets.token_hex(8), mandatory=True)
+        await asyncio.wait({buried}, timeout=CONFIRM_S)
+        if not (buried.done() and buried.result()):
+            raise BrokerAway("the message broker")
+
+    async def consume_requests(self, actor: str, deliver: Callable[[Delivery], None], *, prefetch: int) -> Subscription:
+        return await self._consume(self._names(actor).requests, deliver, prefetch)
+
+    async def consume_events(self, actor: str, deliver: Callable[[Delivery], None], *, prefetch: int) -> Subscription:
+        return await self._consume(self._names(actor).events, deliver, prefetch)
+
+    async def consume_dead(self, actor: str, deliver: Callable[[Delivery], None], *, prefetch: int) -> Subscription:
+        return await self._consume(self._names(actor).dead, deliver, prefetch)
+
+    async def _consume(self, queue: str, deliver: Callable[[Delivery], None], prefetch: int) -> Subscription:
+        subscription = AmqpSubscription(queue, deliver, prefetch)
+        self._subscriptions.append(subscription)
+        wire = self._consuming.wire
+        if wire is not None:
+            with suppress(BrokerAway):  # the next wire starts it
+                await subscription.start(wire)
+        return subscription
+
+    async def depth(self, actor: str) -> Mapping[str, int]:
+        wire = self._consuming.wire
+        if wire is None:
+            raise BrokerAway("the message broker")
+        names = self._names(actor)
+        return {kind: await wire.depth(queue) for kind, queue in names._asdict().items()}
+
+    def _names(self, actor: str) -> _Names:
+        return _Names(*(f"{self._prefix}.{actor}.{kind}" for kind in _Names._fields))
+
+    async def _build_publishing(self, wire: Wire) -> None:
+        plain, sure = await wire.lane(), await wire.lane(confirms=True)
+        plain.on_return = self._on_return
+        await self._declare(plain)
+        self._plain, self._sure = plain, sure
+
+    async def _build_consuming(self, wire: Wire) -> None:
+        lane = await wire.lane()
+        await self._declare(lane)
+        reply_queue = f"{self._prefix}.reply.{secrets.token_hex(8)}"
+        lane.declare_private_queue(reply_queue)
+        await lane.sync()
+        await lane.consume(reply_queue, self._on_reply, no_ack=True)
+        for subscription in self._subscriptions:
+            await subscription.start(wire)
+        self.reply_queue, self._replies = reply_queue, lane
+
+    async def _declare(self, lane: Lane) -> None:
+        """Everything, on both connections: a broker that was replaced by an empty one must not confirm an event before
+        its queues are bound."""
+        lane.declare_exchange(self._exchange)
+        for actor in self._topology.actors:
+            names = self._names(actor)
+            lane.declare_queue(names.dead, {"x-queue-type": "quorum", "x-delivery-limit": NO_LIMIT})
+            lane.declare_queue(names.requests, self._request_arguments)
+            lane.declare_queue(
+                names.events,
+                {
+                    "x-queue-type": "quorum",
+                    "x-delivery-limit": DELIVERY_LIMIT,
+                    "x-dead-letter-exchange": "",
+                    "x-dead-letter-routing-key": names.dead,
+                    "x-dead-letter-strategy": "at-least-once",
+                    "x-overflow": "reject-publish",  # which at-least-once needs
+                },
+            )
+        for route, actors in self._topology.bindings.items():
+            for actor in actors:
+                lane.bind(self._names(actor).events, self._exchange, route)
+        await lane.sync()
+
+    async def _probe_publishing(self, _: Wire) -> None:
+        if self._plain is not None:
+            await self._plain.check_exchange(self._exchange)
+
+    async def _probe_consuming(self, wire: Wire) -> None:
+        for subscription in self._subscriptions:
+            await subscription.check(wire)
+        if self._replies is not None and await self._replies.consumers_of(self.reply_queue) == 0:
+            wire.cut("the broker has lost the consumer of replies")
+
+    def _on_reply(self, reply: Held) -> None:
+        if self._replied is not None:
+            self._replied(reply.body)
+
+    def _on_return(self, queue: str, body: bytes) -> None:
+        # replies are not mandatory, so it is a request
+        if self._returned is not None:
+            self._returned(self._actors.get(queue, queue), body)
+
+    def _changed(self) -> None:
+        """A connection has come or gone, or the broker has blocked or unblocked publishing."""
+        wire = self._publishing.wire
+        if wire is None:
+            self._plain = self._sure = None
+        elif wire.blocked:
+            wire.give_up()
+        available = wire is not None and not wire.blocked and self._consuming.wire is not None
+        if available != self._available:
+            self._available = available
+            if self._told is not None:
+                self._told(available)

@@ -1,0 +1,119 @@
+"""One PostgreSQL connection: how it is made, how a statement ends, and what asyncpg's errors mean."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+from asyncpg import Connection
+
+from runtime.errors import Invalid, SettingError, StoreAway
+from runtime.ports import Duplicate, Raced
+
+CONNECT_S = 0.9
+"""Seconds in which a connection must be made."""
+STATEMENT_S = 5.0
+"""Seconds for a statement; the server gives up a second later, should we be gone."""
+IDLE_S = 10.0
+"""Seconds that a transaction of a process that stands still may hold its locks."""
+
+T = TypeVar("T")
+Work = Callable[[Connection], Awaitable[T]]
+
+
+def split(url: str, *, schema: str) -> tuple[str, str]:
+    """The address without `?schema=`, and the schema, else the one given."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    schema = options.pop("schema", schema)
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.hostname:
+        raise SettingError("a store in PostgreSQL is postgresql://user:password@host:port/database")
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", schema):
+        raise SettingError(f"a schema is named with a-z, 0-9 and _, not {schema!r}")
+    return urlunsplit(parts._replace(query=urlencode(options))), schema
+
+
+async def connected(address: str, schema: str, name: str) -> Connection:
+    """A connection that looks for tables in `schema` and is listed under `name`. :raises StoreAway: none to be had."""
+    try:
+        return await asyncpg.connect(
+            address,
+            timeout=CONNECT_S,
+            command_timeout=STATEMENT_S,
+            statement_cache_size=500,
+            max_cached_statement_lifetime=0,
+            server_settings={
+                "application_name": name,
+                "search_path": f'"{schema}"',
+                "jit": "off",  # compiling costs more than our short statements take
+                "statement_timeout": f"{STATEMENT_S + 1:.0f}s",
+                "idle_in_transaction_session_timeout": f"{IDLE_S:.0f}s",
+            },
+        )
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StoreAway("the database does not answer") from error
+
+
+def is_refused(error: StoreAway) -> bool:
+    """The server answered `connected`, but takes neither this user and password nor has it that database."""
+    cause = error.__cause__
+    return isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError | asyncpg.InvalidCatalogNameError)
+
+
+async def translating(work: Work[T], connection: Connection) -> T:
+    """What `work` returns.
+
+    :raises StoreAway, Invalid, Duplicate, Raced: what the error means; others, bugs of ours, come as they are.
+    """
+    try:
+        return await work(connection)
+    except (asyncio.CancelledError, TimeoutError) as error:
+        await _hang_up(connection)
+        if isinstance(error, TimeoutError):
+            raise StoreAway("the database does not answer in time") from error
+        raise
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        meaning = _translated(error, connection)
+        if isinstance(meaning, StoreAway):
+            connection.terminate()
+        raise meaning from error
+
+
+async def _hang_up(connection: Connection) -> None:
+    """After a statement that was cut short: the server is told to cancel it, and rolls back when we are gone."""
+    try:
+        await connection.close(timeout=1.0)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+
+
+def _translated(error: Exception, connection: Connection) -> Exception:
+    match error:
+        case asyncpg.UniqueViolationError():
+            return Duplicate(error.constraint_name)
+        case asyncpg.DataError(sqlstate="22000", __cause__=TypeError()):
+            return error  # an argument of another type than the column's is a bug
+        case asyncpg.DataError(sqlstate="22000" | "22003" | "22021" | "22P02" | "22P05"):
+            return Invalid("request.invalid", f"the database cannot hold a value: {error.args[0]}")
+        case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.InvalidCachedStatementError():
+            return Raced()
+        case (
+            OSError()
+            | asyncpg.PostgresConnectionError()  # class 08
+            | asyncpg.InsufficientResourcesError()  # 53: too many connections, disk or memory full
+            | asyncpg.OperatorInterventionError()  # 57: shutting down, starting up, cancelled
+            | asyncpg.PostgresSystemError()  # 58: input or output failed
+            | asyncpg.ReadOnlySQLTransactionError()
+            | asyncpg.IdleInTransactionSessionTimeoutError()
+        ):
+            return StoreAway("the database takes no statement now")
+        case asyncpg.InterfaceError() if connection.is_closed():
+            return StoreAway("the connection to the database was lost")
+    return error

@@ -1,0 +1,267 @@
+"""What both stores share: the tables that reliability needs, and their SQL, one text for both databases.
+
+The drivers bring `now_ms()`, an SQL function: ms since the epoch, by the database's clock where it has one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import ClassVar
+
+from runtime.errors import StartError
+from runtime.ports import (
+    Busy,
+    Claim,
+    Claimed,
+    Migration,
+    Outgoing,
+    Parked,
+    ParkedRow,
+    Row,
+    Session,
+    Transaction,
+)
+
+TABLES = Migration(
+    name="store_0001_tables",
+    sql="""
+create table inbox (
+    id text not null primary key,
+    hash bytea,
+    reply bytea,
+    lease text,
+    leased_until bigint,
+    settled_at bigint
+)
+--
+create index inbox_age on inbox (coalesce(settled_at, leased_until))
+--
+create table outbox (
+    id text not null primary key,
+    route text not null,
+    envelope bytea not null,
+    direct bigint not null,
+    created_at bigint not null,
+    leased_until bigint not null
+)
+--
+create index outbox_oldest on outbox (created_at, id)
+--
+create table parked (
+    id text not null primary key,
+    type text not null,
+    envelope bytea not null,
+    attempt bigint not null,
+    due_at bigint,
+    reason text not null,
+    first_failed_at bigint not null,
+    last_failed_at bigint not null
+)
+--
+create index parked_due on parked (due_at, id) where due_at is not null
+--
+create index parked_dead on parked (id) where due_at is null
+""",
+)
+"""`settled_at` is null while an inbox row is only a lease. Nothing indexes `outbox.leased_until`: leasing then
+leaves the indexes alone (a heap-only update in PostgreSQL), and only what is in flight is stepped over."""
+
+RECORDED = "create table if not exists migration (name text not null primary key, digest text, applied_at bigint)"
+
+SETTLED = """
+on conflict (id) do update
+set hash = excluded.hash, reply = excluded.reply, lease = null, leased_until = null, settled_at = excluded.settled_at
+where inbox.settled_at is null
+and (inbox.lease = excluded.lease or (excluded.lease is null and inbox.leased_until <= now_ms()))
+"""
+"""Settling a row that is there: only with its lease, or when that has lapsed. Touching none of them means: raced."""
+
+_LEASE = """
+insert into inbox (id, hash, lease, leased_until) values ($1, $2, $3, now_ms() + $4)
+on conflict (id) do update set hash = excluded.hash, lease = excluded.lease, leased_until = excluded.leased_until
+where inbox.settled_at is null and inbox.leased_until <= now_ms()
+"""
+
+_REFUSED = """
+insert into inbox (id, hash, settled_at) values ($1, $2, now_ms())
+on conflict (id) do update set lease = null, leased_until = null, settled_at = excluded.settled_at
+where inbox.settled_at is null
+"""
+
+_LEASE_OUTGOING = """
+with waiting as materialized (
+    select id from outbox where leased_until <= now_ms() order by created_at, id limit $1 {skip_locked}
+)
+update outbox set leased_until = now_ms() + $2 where id in (select id from waiting)
+returning id, route, envelope, direct, created_at
+"""
+
+_PARKED = "id, type, envelope, attempt, due_at, reason, first_failed_at, last_failed_at"
+
+_PARK = """
+insert into parked (id, type, envelope, attempt, due_at, reason, first_failed_at, last_failed_at)
+values ($1, $2, $3, $4, now_ms() + $5, $6, now_ms(), now_ms())
+on conflict (id) do update
+set type = excluded.type, envelope = excluded.envelope, attempt = excluded.attempt, due_at = excluded.due_at,
+    reason = excluded.reason, last_failed_at = excluded.last_failed_at
+"""
+
+_LEASE_PARKED = f"""
+with due as materialized (
+    select id from parked where due_at <= now_ms() order by due_at, id limit $1 {{skip_locked}}
+)
+update parked set due_at = now_ms() + $2, attempt = attempt + 1 where id in (select id from due)
+returning {_PARKED}
+"""  # noqa: S608 # put together from constants
+
+_DEAD = f"""
+select {_PARKED} from parked where due_at is null
+and (cast($1 as text) is null or type = $1) and (cast($2 as text) is null or id < $2)
+order by id desc limit $3
+"""  # noqa: S608 # likewise
+
+_PRUNE = """
+delete from inbox where id in (
+    select id from inbox where coalesce(settled_at, leased_until) <= now_ms() - $1
+    order by coalesce(settled_at, leased_until) limit $2
+)
+"""
+
+_COUNTS = """
+select (select count(*) from outbox) as outbox,
+       (select coalesce(now_ms() - min(created_at), 0) from outbox) as outbox_age_ms,
+       (select count(*) from parked where due_at is not null) as parked,
+       (select count(*) from parked where due_at is null) as dead
+"""
+
+
+class Tables(ABC):
+    """The part of a `Store` that is the same over any SQL database; a driver adds connections and transactions."""
+
+    skip_locked: ClassVar[str]
+    """The clause by which a select passes over rows that another transaction is about to change."""
+
+    before_tables: ClassVar[Sequence[Migration]] = ()
+    """What the driver's database needs besides `TABLES`."""
+
+    @property
+    @abstractmethod
+    def writer(self) -> Session:
+        """Each statement is a transaction of its own, on the database that takes writes."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+
+    @abstractmethod
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[Transaction]: ...
+
+    @abstractmethod
+    async def prepare(self, transaction: Transaction) -> None:
+        """Make what must be there before any table can be; called under the lock of `migrate`, every time."""
+
+    async def migrate(self, migrations: Sequence[Migration]) -> Sequence[str]:
+        async with self.exclusive("migrate") as transaction:
+            await self.prepare(transaction)
+            await transaction.execute(RECORDED)
+            recorded = {
+                row["name"]: row["digest"] for row in await transaction.fetch("select name, digest from migration")
+            }
+            ours = (*self.before_tables, TABLES)
+            missing = recorded.keys() - {each.name for each in (*ours, *migrations)}
+            if missing:
+                raise StartError(f"the store has migrations that this version lacks: {', '.join(sorted(missing))}")
+            applied = [each.name for each in (*ours, *migrations) if await _apply(transaction, each, recorded)]
+        return [name for name in applied if name not in {each.name for each in ours}]
+
+    async def claim(self, claim: Claim, lease: str, *, lease_ms: int) -> Claimed:
+        async with self.transaction() as transaction:
+            (found,) = await transaction.begin([claim])
+            if found is None and not await transaction.execute(_LEASE, claim.id, claim.hash, lease, lease_ms):
+                return Busy()  # another took it after `begin` had looked
+        return found
+
+    async def release(self, id: str, lease: str) -> None:
+        await self.writer.execute("delete from inbox where id = $1 and lease = $2 and settled_at is null", id, lease)
+
+    async def lease_outgoing(self, *, limit: int, lease_ms: int) -> Sequence[Outgoing]:
+        rows = await self.writer.fetch(_LEASE_OUTGOING.format(skip_locked=self.skip_locked), limit, lease_ms)
+        rows = sorted(rows, key=lambda row: (row["created_at"], row["id"]))
+        return [Outgoing(row["id"], row["route"], row["envelope"], bool(row["direct"])) for row in rows]
+
+    async def delete_outgoing(self, ids: Sequence[str]) -> None:
+        if ids:
+            await self.writer.execute("delete from outbox where id = any($1)", ids)
+
+    async def park(self, parked: Sequence[Parked], *, settle: Sequence[Claim] = ()) -> None:
+        async with self.transaction() as transaction:
+            for each in sorted(parked, key=lambda each: each.id):  # in one order, so that no two deadlock
+                await transaction.execute(
+                    _PARK, each.id, each.type, each.envelope, each.attempt, each.due_in_ms, _storable(each.reason)
+                )
+            for claim in sorted(settle, key=lambda claim: claim.id):
+                await transaction.execute(_REFUSED, claim.id, claim.hash)
+
+    async def lease_parked(self, *, limit: int, lease_ms: int) -> Sequence[ParkedRow]:
+        rows = await self.writer.fetch(_LEASE_PARKED.format(skip_locked=self.skip_locked), limit, lease_ms)
+        return [_parked_row(row) for row in sorted(rows, key=lambda row: (row["last_failed_at"], row["id"]))]
+
+    async def dead(self, *, type: str | None = None, after: str | None = None, limit: int = 50) -> Sequence[ParkedRow]:
+        return [_parked_row(row) for row in await self.writer.fetch(_DEAD, type, after, limit)]
+
+    async def parked(self, id: str) -> ParkedRow | None:
+        row = await self.writer.row(f"select {_PARKED} from parked where id = $1", id)  # noqa: S608 # a constant
+        return None if row is None else _parked_row(row)
+
+    async def unpark(self, id: str) -> bool:
+        return await self.writer.execute("delete from parked where id = $1", id) == 1
+
+    async def revive(self, id: str, envelope: bytes | None = None) -> bool:
+        sql = (
+            "update parked set due_at = now_ms(), attempt = 0, envelope = coalesce($2, envelope)"
+            " where id = $1 and due_at is null"
+        )
+        return await self.writer.execute(sql, id, envelope) == 1
+
+    async def prune(self, *, older_than_ms: int, limit: int) -> int:
+        return await self.writer.execute(_PRUNE, older_than_ms, limit)
+
+    async def counts(self) -> Mapping[str, int]:
+        (row,) = await self.writer.fetch(_COUNTS)
+        return row
+
+
+async def _apply(transaction: Transaction, migration: Migration, recorded: Mapping[str, str]) -> bool:
+    digest = hashlib.sha256(migration.sql.encode()).hexdigest()
+    if migration.name in recorded:
+        if recorded[migration.name] != digest:
+            raise StartError(f"the migration {migration.name} was changed after it had been applied")
+        return False
+    for statement in _statements(migration.sql):
+        await transaction.execute(statement)
+    await transaction.execute("insert into migration values ($1, $2, now_ms())", migration.name, digest)
+    return True
+
+
+def _statements(sql: str) -> list[str]:
+    """The texts between lines that hold only `--`."""
+    parts: list[list[str]] = [[]]
+    for line in sql.splitlines():
+        if line.strip() == "--":
+            parts.append([])
+        else:
+            parts[-1].append(line)
+    texts = ("\n".join(part).strip() for part in parts)
+    return [text for text in texts if text]
+
+
+def _storable(reason: str) -> str:
+    """An exception's text can hold what no database takes; parking must not fail over it."""
+    return reason.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _parked_row(row: Row) -> ParkedRow:
+    names = ParkedRow.__struct_fields__
+    return ParkedRow(*(row[name] for name in names))

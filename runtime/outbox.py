@@ -1,0 +1,89 @@
+"""The outbox relay: what a transaction wanted to send is published after it, at least once.
+
+The process that commits a row holds its lease and publishes it at once from memory. When it cannot, the lease
+lapses and any replica takes the row up. A row is deleted when the broker has confirmed it; dying in between sends
+it twice, and the consumer's inbox drops the second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from runtime.dispatch import OUTBOX_LEASE_MS
+from runtime.errors import MessageError, StoreAway
+from runtime.keys import Sealer
+from runtime.ports import Broker, Outgoing, Publication, Store
+from runtime.telemetry import Metrics, logger
+
+POLL_S = 0.2
+"""How often rows whose lease has lapsed are looked for."""
+
+WINDOW = 500
+"""Rows published together, before their confirms are awaited."""
+
+
+class Relay:
+    """Publishes the outbox of one actor."""
+
+    def __init__(self, actor: str, store: Store, broker: Broker, *, key: bytes, metrics: Metrics) -> None:
+        self._actor = actor
+        self._store = store
+        self._broker = broker
+        self._sealer = Sealer(key)
+        self._metrics = metrics
+        self._fresh: list[Outgoing] = []
+        self._wake = asyncio.Event()
+
+    def offer(self, rows: Sequence[Outgoing]) -> None:
+        """Rows that were just committed under a lease of this process."""
+        self._fresh += rows
+        self._wake.set()
+
+    async def run(self) -> None:
+        """For ever: publish what is offered, and what others have left behind."""
+        while True:
+            if not await self.step():
+                self._wake.clear()
+                if not self._fresh:
+                    await _wait(self._wake, POLL_S)
+
+    async def step(self) -> int:
+        """One round; how many rows the broker has confirmed."""
+        if not self._broker.available:
+            self._fresh.clear()  # their lease lapses, and they are found in the store
+            return 0
+        rows, self._fresh = self._fresh[:WINDOW], self._fresh[WINDOW:]
+        try:
+            if not rows:
+                rows = list(await self._store.lease_outgoing(limit=WINDOW, lease_ms=OUTBOX_LEASE_MS))
+            if not rows:
+                return 0
+            confirmed = await self._publish(rows)
+            await self._store.delete_outgoing(confirmed)
+        except StoreAway as error:
+            logger().warning("outbox.store_away", actor=self._actor, reason=str(error))
+            await asyncio.sleep(POLL_S)
+            return 0
+        self._metrics.published.labels(self._actor).inc(len(confirmed))
+        return len(confirmed)
+
+    async def _publish(self, rows: Sequence[Outgoing]) -> list[str]:
+        publications: list[Publication] = []
+        for row in rows:
+            try:
+                body = self._sealer.unwrap(row.envelope)
+            except MessageError as error:
+                logger().error("outbox.unreadable", actor=self._actor, id=row.id, reason=str(error))
+                continue
+            publications.append(Publication(row.id, row.route, body, row.direct))
+        safe = await self._broker.publish(publications)
+        return [publication.id for publication, ok in zip(publications, safe, strict=True) if ok]
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

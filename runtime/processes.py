@@ -1,0 +1,76 @@
+"""`--processes`: a parent that runs one process per actor, restarts those that die and stops them all together."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from runtime.supervisor import RESTARTS, WINDOW_S
+from runtime.telemetry import logger
+
+STOP_S = 30.0
+"""What a child has for stopping before it is killed."""
+
+
+class Processes:
+    """The parent of one process per name.
+
+    A child that dies is started again after 0.1, 0.2, 0.4 … s while its siblings go on. One that dies for the
+    sixth time within 60 s, or says that its settings are wrong (exit 2), takes the whole down with its own code.
+
+    :param commands: name → arguments of `python -m runtime`.
+    """
+
+    def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
+        self._commands = commands
+        self._stop = asyncio.Event()
+        self._code = 0
+
+    async def run(self) -> int:
+        """Until SIGTERM, Ctrl-C or a child that keeps dying; the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        await asyncio.gather(*(self._keep(name, command) for name, command in self._commands.items()))
+        return self._code
+
+    async def _keep(self, name: str, command: Sequence[str]) -> None:
+        loop = asyncio.get_running_loop()
+        deaths: deque[float] = deque()
+        while not self._stop.is_set():
+            # a session of its own: Ctrl-C on the terminal reaches the parent alone, which stops its children in order
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "runtime", *command, start_new_session=True
+            )
+            code = await self._until_dead(child)
+            if self._stop.is_set():
+                self._code = self._code or (code if code > 0 else 0)
+                return
+            deaths.append(loop.time())
+            while deaths[0] < loop.time() - WINDOW_S:
+                deaths.popleft()
+            logger().error("process.died", name=name, code=code, deaths=len(deaths))
+            if code == 2 or len(deaths) > RESTARTS:  # 2: a setting is wrong, and stays so
+                self._code = code if code > 0 else 1
+                self._stop.set()
+                return
+            try:
+                async with asyncio.timeout(0.1 * 2 ** (len(deaths) - 1)):
+                    await self._stop.wait()
+            except TimeoutError:
+                continue
+
+    async def _until_dead(self, child: asyncio.subprocess.Process) -> int:
+        dead = asyncio.ensure_future(child.wait())
+        stop = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({dead, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not dead.done():
+            child.terminate()
+            done, _ = await asyncio.wait({dead}, timeout=STOP_S)
+            if not done:
+                child.kill()
+        return await dead

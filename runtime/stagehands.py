@@ -1,0 +1,87 @@
+"""Finding actors, contracts and migrations by name: the only place that knows where they lie."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from runtime.actor import Actor
+from runtime.errors import ContractError, SettingError
+from runtime.message import Event, Message, wire_name
+from runtime.ports import Migration, Topology
+
+EDGE = "edge"
+"""The one actor without a store; its class is `edge.app.Edge`."""
+
+
+def actor_names() -> list[str]:
+    """All actors that this installation has, by the files `actors/<name>_actor.py`; without the edge."""
+    found = pkgutil.iter_modules(import_module("actors").__path__)
+    return sorted(module.name.removesuffix("_actor") for module in found if module.name.endswith("_actor"))
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """:raises SettingError: a name that is no actor of ours, with those that are."""
+    known = [*actor_names(), EDGE]
+    for name in names:
+        if name not in known:
+            raise SettingError(f"there is no actor {name!r}; there are: {', '.join(known)}")
+    return [name for name in known if name in names] if names else known
+
+
+def actor_class(name: str) -> type[Actor[Any]]:
+    """The class in `actors/<name>_actor.py` whose `name` is that.
+
+    :raises ContractError: there is none, or more than one.
+    """
+    module = import_module(f"actors.{name}_actor")
+    found = [
+        each
+        for _, each in inspect.getmembers(module, inspect.isclass)
+        if issubclass(each, Actor) and each.__dict__.get("name") == name
+    ]
+    if len(found) != 1:
+        raise ContractError(f"actors/{name}_actor.py must define one class with name = {name!r}, it has {len(found)}")
+    return found[0]
+
+
+def contracts() -> list[ModuleType]:
+    """All modules of messages."""
+    package = import_module("actors.contracts")
+    return [import_module(f"{package.__name__}.{each.name}") for each in pkgutil.iter_modules(package.__path__)]
+
+
+def message_types() -> list[type[Message]]:
+    """Every message that the contracts define."""
+    return [
+        each
+        for module in contracts()
+        for _, each in inspect.getmembers(module, inspect.isclass)
+        if issubclass(each, Message) and each.__module__ == module.__name__
+    ]
+
+
+def event_types() -> dict[str, type[Event]]:
+    """Every event that the contracts define, by its name on the wire."""
+    return {wire_name(each): each for each in message_types() if issubclass(each, Event)}
+
+
+def topology() -> Topology:
+    """Every queue and binding that the contracts name, for actors that run here or elsewhere."""
+    return Topology(tuple(actor_names()), {kind: each.consumers for kind, each in event_types().items()})
+
+
+def migrations(actor: str, dialect: str) -> list[Migration]:
+    """The files of `actors/migrations/<actor>/` in order: `0001_x.sql`, or `0001_x.<dialect>.sql` where databases differ."""
+    folder = Path(import_module("actors.migrations").__path__[0]) / actor
+    texts: dict[str, str] = {}
+    for path in sorted(folder.glob("*.sql")):
+        name, _, only_for = path.name.removesuffix(".sql").partition(".")
+        if only_for in ("", dialect):
+            texts[name] = path.read_text()
+    return [Migration(name, text) for name, text in texts.items()]

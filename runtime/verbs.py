@@ -1,0 +1,280 @@
+"""The verbs of the command line beside serving: check, actors, actor-key, dead, resync, new."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from config.settings import Settings, is_secret, settings_fields, without_password
+from runtime import connect, stagehands
+from runtime.app import build, check_topology, load_keys
+from runtime.context import system_clock
+from runtime.dispatch import Dispatch
+from runtime.errors import MessageError, SettingError, TroupeError
+from runtime.message import decode_any
+from runtime.ports import ParkedRow, Store
+from runtime.telemetry import Metrics
+
+Subparsers = Any  # argparse names this type with an underscore
+
+
+def add_verbs(verbs: Subparsers) -> None:
+    """Add each verb's parser; its `verb` is the coroutine function that runs it."""
+    verb = verbs.add_parser("check", help="say of each setting and dependency whether it works")
+    verb.set_defaults(verb=check)
+    verb = verbs.add_parser("actors", help="list the actors, what they handle and what they emit to whom")
+    verb.set_defaults(verb=list_actors)
+    verb = verbs.add_parser("actor-key", help="print the key that a process of this one actor needs (ACTOR_KEY)")
+    verb.add_argument("name")
+    verb.set_defaults(verb=actor_key)
+    verb = verbs.add_parser("resync", help="let an actor tell its present state again, for copies that others lost")
+    verb.add_argument("name")
+    verb.set_defaults(verb=resync)
+    verb = verbs.add_parser("new", help="write the skeleton of an actor, with its test: new actor NAME")
+    verb.add_argument("what", choices=["actor"])
+    verb.add_argument("name")
+    verb.add_argument("--into", default=".", metavar="DIR", help="root of the checkout; default: here")
+    verb.set_defaults(verb=new_actor)
+    dead = verbs.add_parser("dead", help="dead letters: list, show, replay, discard")
+    actions = dead.add_subparsers(required=True, metavar="ACTION")
+    for name, run, help in (
+        ("list", dead_list, "newest first"),
+        ("show", dead_show, "one, with its body"),
+        ("replay", dead_replay, "let them be handled again, once"),
+        ("discard", dead_discard, "delete them"),
+    ):
+        action = actions.add_parser(name, help=help)
+        action.add_argument("--actor", required=True, help="whose")
+        if name == "list":
+            action.add_argument("--type", help="only this type of message")
+        else:
+            action.add_argument("ids", nargs="+", metavar="ID")
+        action.set_defaults(verb=run)
+
+
+async def check(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Exit 0 when all works, else 1."""
+    print("settings")
+    for field in settings_fields():
+        value = getattr(settings, field.name)
+        shown = ("***" if value else "") if is_secret(field) else without_password(str(value))
+        print(f"  {field.name.upper():20} {shown}")
+    print("dependencies")
+    well = True
+    names = stagehands.chosen([])[:-1]
+    for name, label, make in [
+        ("BROKER_URL", settings.broker_url, _try_broker),
+        ("CACHE_URL", settings.cache_url, _try_cache),
+        ("BLOB_URL", settings.blob_url, _try_blobs),
+        ("MAIL_URL", settings.mail_url, _try_mailer),
+        *((f"{each.upper()}_STORE_URL", settings.store_url(each), _try_store(each)) for each in names),
+    ]:
+        try:
+            await make(settings)
+            word = "ok"
+        except TroupeError as error:
+            word, well = f"FAILS: {error}", False
+        print(f"  {name:20} {without_password(label)}  {word}")
+    try:
+        check_topology(settings, [*names, stagehands.EDGE])
+        load_keys(settings, [*names, stagehands.EDGE])
+    except SettingError as error:
+        print(f"  topology             FAILS: {error}")
+        well = False
+    return 0 if well else 1
+
+
+async def _try_broker(settings: Settings) -> None:
+    broker = connect.broker(settings)
+    broker.on_reply(lambda _: None)
+    broker.on_returned(lambda _, __: None)
+    broker.on_change(lambda _: None)
+    await _try(broker.open(stagehands.topology()), broker.close())
+
+
+async def _try_cache(settings: Settings) -> None:
+    cache = connect.cache(settings, system_clock)
+    await cache.open()
+    await _try(cache.ping(), cache.close())
+
+
+async def _try_blobs(settings: Settings) -> None:
+    blobs = connect.blobs(settings)
+    await blobs.open()
+    await _try(blobs.ping(), blobs.close())
+
+
+async def _try_mailer(settings: Settings) -> None:
+    mailer = connect.mailer(settings)
+    await mailer.open()
+    await _try(mailer.ping(), mailer.close())
+
+
+def _try_store(name: str) -> Any:
+    async def attempt(settings: Settings) -> None:
+        store = connect.store(settings, name, system_clock)
+        await store.open()
+        await _try(store.ping(), store.close())
+
+    return attempt
+
+
+async def _try(work: Awaitable[None], close: Awaitable[None]) -> None:
+    try:
+        await work
+    finally:
+        await close
+
+
+async def list_actors(settings: Settings, arguments: argparse.Namespace) -> int:
+    """One block an actor."""
+    events = stagehands.event_types()
+    for name in stagehands.actor_names():
+        cls = stagehands.actor_class(name)
+        print(f"{name}: {(cls.__doc__ or '').strip().splitlines()[0]}")
+        for kind, handler in sorted(cls.table().items()):
+            traits = [word for word, on in (("many", handler.many), ("outside", handler.outside)) if on]
+            print(f"  handles {kind}" + (f"  ({', '.join(traits)})" if traits else ""))
+    for kind, event in sorted(events.items()):
+        print(f"event {kind}: {', '.join(event.consumers) or 'for outsiders only'}")
+    return 0
+
+
+async def actor_key(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Print hex digits: a secret."""
+    (name,) = stagehands.chosen([arguments.name])
+    print(load_keys(settings, []).of(name).hex())
+    return 0
+
+
+async def resync(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Emit the present state of an actor, some hundred things a transaction."""
+    async with _dispatch(settings, arguments.name) as dispatch:
+        after, steps = await dispatch.resync(None), 1
+        while after is not None:
+            after, steps = await dispatch.resync(after), steps + 1
+            print(f"\r{steps} steps", end="", file=sys.stderr, flush=True)
+    print(f"{arguments.name}: told again; the running processes deliver it")
+    return 0
+
+
+@asynccontextmanager
+async def _dispatch(settings: Settings, name: str) -> AsyncIterator[Dispatch]:
+    """An actor and its store without a broker: what it emits waits in the outbox."""
+    stagehands.chosen([name])
+    keys = load_keys(settings, [name])
+    async with _store(settings, name) as store:
+        await store.migrate(stagehands.migrations(name, store.reader.dialect))
+        async with build(stagehands.actor_class(name), settings, keys, system_clock) as actor:
+            yield Dispatch(actor, store, key=keys.of(name), metrics=Metrics(), offer=lambda _: None)
+
+
+@asynccontextmanager
+async def _store(settings: Settings, name: str) -> AsyncIterator[Store]:
+    (name,) = stagehands.chosen([name])
+    store = connect.store(settings, name, system_clock)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def dead_list(settings: Settings, arguments: argparse.Namespace) -> int:
+    """One line each."""
+    async with _store(settings, arguments.actor) as store:
+        after: str | None = None
+        while rows := await store.dead(type=arguments.type, after=after, limit=200):
+            for row in rows:
+                print(f"{row.id}  {row.type}  attempts {row.attempt}  {row.reason}")
+            after = rows[-1].id
+    return 0
+
+
+async def dead_show(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Everything about them, as JSON."""
+    async with _dispatch(settings, arguments.actor) as dispatch:
+        for id in arguments.ids:
+            row = await dispatch.store.parked(id)
+            if row is None or row.due_at is not None:
+                raise SettingError(f"{arguments.actor} has no dead letter {id}")
+            print(msgspec.json.format(msgspec.json.encode(_shown(dispatch, row)), indent=2).decode())
+    return 0
+
+
+def _shown(dispatch: Dispatch, row: ParkedRow) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": row.id,
+        "type": row.type,
+        "attempts": row.attempt,
+        "reason": row.reason,
+        "first_failed_at": row.first_failed_at,
+        "last_failed_at": row.last_failed_at,
+    }
+    try:
+        envelope = dispatch.unparked(row).envelope
+        shown |= {"trace": envelope.trace, "cause": envelope.cause, "body": decode_any(envelope.body)}
+    except (MessageError, msgspec.MsgspecError) as error:
+        shown["unreadable"] = str(error)
+    return shown
+
+
+async def dead_replay(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Make them due now."""
+    async with _store(settings, arguments.actor) as store:
+        for id in arguments.ids:
+            if not await store.revive(id):
+                raise SettingError(f"{arguments.actor} has no dead letter {id}")
+            print(f"{id}: will be handled again")
+    return 0
+
+
+async def dead_discard(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Delete them."""
+    async with _store(settings, arguments.actor) as store:
+        for id in arguments.ids:
+            row = await store.parked(id)
+            if row is None or row.due_at is not None or not await store.unpark(id):
+                raise SettingError(f"{arguments.actor} has no dead letter {id}")
+            print(f"{id}: gone")
+    return 0
+
+
+async def new_actor(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Write an actor's five files. :raises SettingError: a name that cannot be one, or one that is taken."""
+    name: str = arguments.name
+    if not re.fullmatch(r"[a-z][a-z0-9]{1,30}", name):
+        raise SettingError(f"{name!r} cannot name an actor: lower-case letters and digits, 2 to 31, a letter first")
+    if name in stagehands.chosen([]):
+        raise SettingError(f"there is an actor {name!r} already")
+    root = Path(arguments.into)
+    for path, text in skeleton(name).items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        print(f"wrote {path}")
+    print(f"Try it: pytest tests/actors/test_{name}_actor.py")
+    return 0
+
+
+def skeleton(name: str) -> dict[str, str]:
+    """Path → text of a new actor's files."""
+    folder = Path(__file__).parent / "skeleton"
+    places = {
+        f"actors/contracts/{name}.py": "contract.py.in",
+        f"actors/records/{name}.py": "records.py.in",
+        f"actors/migrations/{name}/0001_visits.sql": "migration.sql.in",
+        f"actors/{name}_actor.py": "actor.py.in",
+        f"tests/actors/test_{name}_actor.py": "test.py.in",
+    }
+    return {
+        path: (folder / source).read_text().replace("@name@", name).replace("@Name@", name.capitalize())
+        for path, source in places.items()
+    }

@@ -1,0 +1,77 @@
+"""A TCP proxy that misbehaves on purpose: it stands between a driver and its real server."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+
+
+class Proxy:
+    """Forwards `127.0.0.1:port` to a server.
+
+    :ivar delay_s: seconds that each piece of an answer is held back.
+    :ivar silent: swallow answers: the server works, and nobody hears of it.
+    :ivar connections: how many were accepted so far.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = host, port
+        self._listener: asyncio.Server | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.port = 0
+        self.delay_s = 0.0
+        self.silent = False
+        self.connections = 0
+
+    async def __aenter__(self) -> Proxy:
+        await self.up()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.down()
+
+    async def up(self) -> None:
+        """Listen, on the same port as before."""
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    async def down(self) -> None:
+        """Refuse new connections and cut the present ones."""
+        if self._listener is not None:
+            self._listener.close()
+            await self.cut()
+            await self._listener.wait_closed()
+            self._listener = None
+
+    async def cut(self) -> None:
+        """Reset all connections there are."""
+        for writer in self._writers:
+            writer.transport.abort()
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        server_reader, server_writer = await asyncio.open_connection(*self._target)
+        self._writers |= {writer, server_writer}
+        for source, sink, is_answer in ((reader, server_writer, False), (server_reader, writer, True)):
+            task = asyncio.create_task(self._forward(source, sink, is_answer=is_answer))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool) -> None:
+        with suppress(OSError):
+            while piece := await source.read(1 << 16):
+                if is_answer and self.delay_s:
+                    await asyncio.sleep(self.delay_s)
+                if not (is_answer and self.silent):
+                    sink.write(piece)
+                    await sink.drain()
+        sink.close()
+        self._writers.discard(sink)

@@ -1,0 +1,149 @@
+"""Servers from programs of this machine, each on free ports of 127.0.0.1, in a directory of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.servers.processes import Running, free_port, spawn, workplace
+
+INSTALLING_S = 600
+"""How long the package system may take, in seconds."""
+
+
+class NotHere(Exception):
+    """The program is not on this machine, and cannot be installed or started; the text says why."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """A server that was started here, not necessarily ready yet. `source` says which program it is."""
+
+    url: str
+    source: str
+    running: Running
+
+
+def rabbitmq(stack: ExitStack, say: Callable[[str], None]) -> Local:
+    """A RabbitMQ node that shares nothing with others: own Erlang port mapper, cookie, ports and directories.
+
+    The variables are those of https://www.rabbitmq.com/docs/configure#supported-environment-variables.
+    """
+    # First the script that Debian's wrapper would run as another user, with fixed directories.
+    program = _program("rabbitmq-server", "rabbitmq-server", "/usr/lib/rabbitmq/bin", say=say)
+    epmd = _program("epmd", "erlang-base", "/usr/lib/erlang/erts-*/bin", say=say)
+    directory = workplace(stack)
+    port, epmd_port = free_port(), free_port()
+    (directory / "enabled_plugins").write_text("[].")
+    # A node would start a port mapper that outlives it: this one is ours to stop.
+    spawn(stack, [epmd, "-port", str(epmd_port), "-address", "127.0.0.1"], directory)
+    environment = {
+        "HOME": str(directory),
+        "ERL_EPMD_PORT": str(epmd_port),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODENAME": f"troupe-{port}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(directory / "log"),
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_PID_FILE": str(directory / "pid"),
+        "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq"),
+        "RABBITMQ_CONF_ENV_FILE": str(directory / "rabbitmq-env.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
+    }
+    running = spawn(stack, [program], directory, environment=environment)
+    return Local(f"amqp://guest:guest@127.0.0.1:{port}/", str(program), running)
+
+
+def postgres(stack: ExitStack, say: Callable[[str], None]) -> Local:
+    """A PostgreSQL cluster that trusts whoever reaches it. It survives its own crash, not one of the machine."""
+    initdb = _program("initdb", "postgresql", "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", say=say)
+    program = initdb.with_name("postgres")
+    user = "postgres" if os.geteuid() == 0 else None  # the server refuses root
+    directory = workplace(stack)
+    data = directory / "data"
+    data.mkdir(0o700)
+    if user is not None:
+        shutil.chown(data, user, user)
+    locale = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
+    options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", f"--locale={locale}", "--no-sync"]
+    made = spawn(stack, [initdb, "-D", data, *options], directory, user=user)
+    if made.child.wait(60) != 0:
+        raise NotHere(made.epitaph())
+    port = free_port()
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "unix_socket_directories": "",
+        "max_connections": 200,
+        "fsync": "off",
+        "full_page_writes": "off",
+    }
+    flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for its clients to leave.
+    running = spawn(stack, [program, "-D", data, *flags], directory, user=user, stop=signal.SIGINT)
+    return Local(f"postgresql://postgres@127.0.0.1:{port}/postgres", str(program), running)
+
+
+def redis(stack: ExitStack, say: Callable[[str], None]) -> Local:
+    """A Redis that keeps nothing on disk."""
+    program = _program("redis-server", "redis-server", say=say)
+    port = free_port()
+    options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
+    running = spawn(stack, [program, *options], workplace(stack))
+    return Local(f"redis://127.0.0.1:{port}/0", str(program), running)
+
+
+def s3(stack: ExitStack, _say: Callable[[str], None]) -> Local:
+    """The S3 server `nanio`: it checks signatures, and serves presigned addresses, ranges and multipart uploads."""
+    directory = workplace(stack)
+    port, key, secret = free_port(), "troupe", secrets.token_hex(16)
+    command = [sys.executable, "-m", "nanio", "serve", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+    environment = {
+        "NANIO_ACCESS_KEY": key,
+        "NANIO_SECRET_KEY": secret,
+        "NANIO_DATA_DIR": str(directory / "data"),
+    }
+    running = spawn(stack, command, directory, environment=environment)
+    url = f"s3://troupe-{secrets.token_hex(4)}?endpoint=http://{key}:{secret}@127.0.0.1:{port}"
+    return Local(url, f"nanio {version('nanio')}", running)
+
+
+def _program(name: str, package: str, *directories: str, say: Callable[[str], None]) -> Path:
+    """Find a program: the newest in `directories` (patterns), else in the PATH, else from Debian's packages."""
+    if found := _find(name, directories):
+        return found
+    apt = shutil.which("apt-get")
+    if apt is None or os.geteuid() != 0:
+        raise NotHere(f"there is no {name} here: install {package}")
+    say(f"installing {package}: a test asks for its server, and {name} is not here")
+    install = [apt, "install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", package]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in ([apt, "update", "-q"], install):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLING_S, env=environment)
+        if done.returncode != 0:
+            raise NotHere(f"{' '.join(command)} exited with {done.returncode}: {done.stderr.strip()[-300:]}")
+    if found := _find(name, directories):
+        return found
+    raise NotHere(f"{package} was installed, but there is no {name}")
+
+
+def _find(name: str, directories: tuple[str, ...]) -> Path | None:
+    here = [path for pattern in directories for path in Path("/").glob(f"{pattern.lstrip('/')}/{name}")]
+    if here:
+        return max(here, key=lambda path: [int(number) for number in re.findall(r"\d+", str(path))])
+    found = shutil.which(name)
+    return Path(found) if found else None
