@@ -31,6 +31,7 @@ class Answer(web.StreamResponse):
 
     :param headers: names and values without CR or LF.
     :param close: the connection is closed afterwards.
+    :ivar fields: the headers; more can be added until it is written.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Answer(web.StreamResponse):
         self.content = body
         self.media_type = media_type
         self.fields = list(headers)
-        self._closes = close
+        self.closes = close
         self._keep_alive = not close
         self._request: web.BaseRequest | None = None
 
@@ -65,7 +66,7 @@ class Answer(web.StreamResponse):
         request = self._request
         if request is None or request.transport is None:
             raise ConnectionResetError("the client is gone")
-        self._keep_alive = request.keep_alive and not self._closes
+        self._keep_alive = request.keep_alive and not self.closes
         head = self._head(request)
         request.transport.write(head + self.content if request.method != "HEAD" and self.content else head)
         if request.protocol.writing_paused:

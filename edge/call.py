@@ -9,15 +9,21 @@ from aiohttp import web
 from edge.headers import identity
 
 
+UNSERVED = "unserved"
+"""The route of a request that nothing serves."""
+
+
 class Call:
     """What the edge knows of a request.
 
     :ivar path: raw, without the query.
+    :ivar address: the client's; behind trusted proxies, what they say.
+    :ivar route: the path as the document writes it, `/v1/tasks/{id}`.
     :ivar values: of the path's parameters, in order.
     :ivar limits: the headers that say how much the caller may still do; set once it was counted.
     """
 
-    __slots__ = ("_parameters", "address", "limits", "path", "query", "request", "request_id", "trace", "values")
+    __slots__ = ("_parameters", "address", "limits", "path", "query", "request", "request_id", "route", "trace", "values")
 
     def __init__(self, request: web.BaseRequest) -> None:
         self.request = request
@@ -27,6 +33,7 @@ class Call:
         self.path, _, self.query = target.partition("?")
         self.request_id, self.trace = identity(request.headers)
         self.address = ""
+        self.route = UNSERVED
         self.values: list[str] = []
         self.limits: tuple[tuple[str, str], ...] = ()
         self._parameters: list[tuple[str, str]] | None = None

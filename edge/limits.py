@@ -25,8 +25,8 @@ from runtime.telemetry import logger
 
 SLOTS = 10
 EXCHANGE_S = 0.1
-MOST_CALLERS = 100_000
-"""Callers that are counted at a time; beyond that, those not seen for longest are forgotten."""
+MOST_CALLERS = 20_000
+"""Callers that are counted at a time; beyond that, the first of them are forgotten."""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -100,6 +100,7 @@ class Limits:
         self._policies = {name: f'"{name}";q={limit.count};w={limit.seconds}' for name, limit in limits.items()}
         self._cache = cache if "shared" not in cache.lacks else None
         self._clock = clock
+        self._ttl_ms = 2000 * max((limit.seconds for limit in limits.values()), default=0)
         self._windows: dict[tuple[RateClass, str], _Window] = {}
         self._unsent: defaultdict[tuple[RateClass, str, int], int] = defaultdict(int)
         self._exchange: asyncio.Task[None] | None = None
@@ -133,8 +134,7 @@ class Limits:
             self._unsent[name, caller, window.slot] += 1
             if self._exchange is None:
                 self._exchange = asyncio.create_task(self._exchange_sums(self._cache))
-        oldest = next(index for index, count in enumerate(window.counts) if count)
-        reset_s = ((window.slot - SLOTS + oldest + SLOTS + 1) * slot_ms - now) / 1000
+        reset_s = ((window.slot + SLOTS + 1) * slot_ms - now) / 1000
         return self._headers(name, limit.count - window.total, reset_s), None
 
     async def close(self) -> None:
@@ -164,20 +164,23 @@ class Limits:
             del self._windows[key]
 
     async def _exchange_sums(self, cache: Cache) -> None:
-        """Tell the other edges what was counted here and learn what they counted; one at a time."""
+        """Tell the other edges what was counted here and learn what they counted, until there is nothing to tell."""
         try:
-            await asyncio.sleep(EXCHANGE_S)
-            unsent, self._unsent = self._unsent, defaultdict(int)
-            longest_s = max(limit.seconds for limit in self._limits.values())
-            sums = await cache.add(
-                {f"rate:{name}:{caller}:{slot}": count for (name, caller, slot), count in unsent.items()},
-                ttl_ms=longest_s * 2000,
-            )
-            for (name, caller, slot), total in zip(unsent, sums.values(), strict=True):
-                window = self._windows.get((name, caller))
-                if window is not None:
-                    window.learn(slot, total + self._unsent.get((name, caller, slot), 0))
-        except CacheAway as error:
-            logger().debug("limits.local", reason=str(error))
+            while self._unsent:
+                await asyncio.sleep(EXCHANGE_S)
+                unsent, self._unsent = self._unsent, defaultdict(int)
+                keys = {f"rate:{name}:{caller}:{slot}": (name, caller, slot) for name, caller, slot in unsent}
+                try:
+                    sums = await cache.add({key: unsent[of] for key, of in keys.items()}, ttl_ms=self._ttl_ms)
+                except CacheAway as error:
+                    logger().debug("limits.local", reason=str(error))
+                    continue
+                for key, total in sums.items():
+                    self._learn(*keys[key], total)
         finally:
             self._exchange = None
+
+    def _learn(self, name: RateClass, caller: str, slot: int, total: int) -> None:
+        window = self._windows.get((name, caller))
+        if window is not None:
+            window.learn(slot, total + self._unsent.get((name, caller, slot), 0))

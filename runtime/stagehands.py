@@ -73,7 +73,9 @@ def event_types() -> dict[str, type[Event]]:
 
 def topology() -> Topology:
     """Every queue and binding that the contracts name, for actors that run here or elsewhere."""
-    return Topology(tuple(actor_names()), {kind: each.consumers for kind, each in event_types().items()})
+    bindings = {kind: each.consumers for kind, each in event_types().items()}
+    named = {name for consumers in bindings.values() for name in consumers}
+    return Topology(tuple(sorted(named | set(actor_names()))), bindings)
 
 
 def migrations(actor: str, dialect: str) -> list[Migration]:

@@ -13,9 +13,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.servers import answers, obtain, processes, report
+from tests.servers import Unobtainable, answers, obtain, processes, report
 
-FINDINGS = pytest.StashKey[dict[str, obtain.Obtained | obtain.Unobtainable]]()
+FINDINGS = pytest.StashKey[dict[str, obtain.Obtained | Unobtainable]]()
 
 Fetch = Callable[[obtain.Kind], Awaitable[str]]
 
@@ -61,7 +61,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Fetch]:
         async def fetch(kind: obtain.Kind) -> str:
             try:
                 findings[kind.port] = obtained = await obtain.obtain(kind, stack, say)
-            except obtain.Unobtainable as error:
+            except Unobtainable as error:
                 findings[kind.port] = error
                 complaint = f"no real {kind.name}: {error}"
                 if os.environ.get("CI", "").lower() in {"true", "1"}:

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.servers import answers, obtain, report
+from tests.servers import Unobtainable, answers, obtain, report
 from tests.servers.processes import spawn, workplace
 
 
@@ -60,13 +60,13 @@ def test_a_server_that_dies_leaves_its_last_words() -> None:
 async def test_a_named_server_that_does_not_answer_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_REDIS_URL", "redis://127.0.0.1:1/0")
     monkeypatch.setattr(obtain, "NAMED_S", 0.0)
-    with ExitStack() as stack, pytest.raises(obtain.Unobtainable, match=r"^TEST_REDIS_URL: no answer within 0 s"):
+    with ExitStack() as stack, pytest.raises(Unobtainable, match=r"^TEST_REDIS_URL: no answer within 0 s"):
         await obtain.obtain(obtain.CACHE, stack, print)
 
 
 def test_the_report_has_a_line_for_every_port() -> None:
     redis = obtain.Obtained("redis://127.0.0.1:1/0", "Redis 8.0.2", "container of redis:8")
-    lines = report.lines({"Cache": redis, "Broker": obtain.Unobtainable("no program")})
+    lines = report.lines({"Cache": redis, "Broker": Unobtainable("no program")})
     assert lines == [
         "Broker  NOT TESTED with RabbitMQ: no program",
         "Store   no test of this run asked for a real server",

@@ -18,7 +18,7 @@ OPEN_S = 5.0
 """To find any host that answers, at the start."""
 BUILD_S = 30.0
 """To declare everything on a new connection; a cluster that makes quorum queues for the first time is slow."""
-FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 5.0
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 2.5
 """Bounds of the delay before the n-th new attempt: uniform in [0, min(longest, first · 2ⁿ)]."""
 STABLE_S = 5.0
 """A connection that lived this long starts the back-off from its beginning."""

@@ -30,7 +30,7 @@ from runtime.ports import BlobInfo, Blobs
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
-    from types_aiobotocore_s3.type_defs import CompletedPartTypeDef
+    from types_aiobotocore_s3.type_defs import CompletedPartTypeDef, GetObjectRequestTypeDef
 
 _PART = 5 << 20
 """Bytes of a part: the least that S3 takes for all but the last; some servers want all of one size. At most 10 000
@@ -170,20 +170,22 @@ class S3Blobs:
             raise
 
     async def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        if end is not None and end <= start:  # what no Range header can say
-            if await self.info(key) is None:
-                raise KeyError(key)
-            return
         check_key(key)
-        wanted = f"bytes={start}-{'' if end is None else end - 1}"
+        wanted: GetObjectRequestTypeDef = {"Bucket": self._bucket.name, "Key": key}
+        if start or end is not None:
+            found = await self.info(key)  # not all servers cut a range that goes beyond the end
+            if found is None:
+                raise KeyError(key)
+            end = found.size if end is None else min(end, found.size)
+            if start >= end:
+                return
+            wanted["Range"] = f"bytes={start}-{end - 1}"
         with _translated():
             try:
-                answer = await self._client.get_object(Bucket=self._bucket.name, Key=key, Range=wanted)
+                answer = await self._client.get_object(**wanted)
             except ClientError as error:
                 if _code(error) in _MISSING:
                     raise KeyError(key) from None
-                if _code(error) == "InvalidRange":  # begins at the end, or behind it
-                    return
                 raise
             async with answer["Body"] as body:
                 async for piece in body.iter_chunks(_PIECE):

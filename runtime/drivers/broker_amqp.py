@@ -129,7 +129,6 @@ class AmqpBroker:
         if request_queue_type == "quorum":
             self._request_arguments["x-delivery-limit"] = DELIVERY_LIMIT
         self._topology = Topology(actors=(), bindings={})
-        self._actors: dict[str, str] = {}
         self._subscriptions: list[AmqpSubscription] = []
         self._plain: Lane | None = None
         self._sure: Lane | None = None
@@ -161,7 +160,6 @@ class AmqpBroker:
 
     async def open(self, topology: Topology) -> None:
         self._topology = topology
-        self._actors = {self._names(actor).requests: actor for actor in topology.actors}
         try:
             await self._publishing.open()
             await self._consuming.open()
@@ -297,9 +295,8 @@ class AmqpBroker:
             self._replied(reply.body)
 
     def _on_return(self, queue: str, body: bytes) -> None:
-        # replies are not mandatory, so it is a request
-        if self._returned is not None:
-            self._returned(self._actors.get(queue, queue), body)
+        if self._returned is not None:  # of what is sent on this lane only requests are mandatory
+            self._returned(queue.removeprefix(f"{self._prefix}.").removesuffix(".requests"), body)
 
     def _changed(self) -> None:
         """A connection has come or gone, or the broker has blocked or unblocked publishing."""

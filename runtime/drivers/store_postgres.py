@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from asyncpg import Connection
 
@@ -183,6 +183,8 @@ class _Statements(ABC):
 
     :param inserts: a table and its columns → the statement, made when it is first needed.
     """
+
+    dialect: Final = "postgresql"
 
     def __init__(self, inserts: dict[tuple[str, ...], str], timeout_s: float) -> None:
         self._inserts = inserts

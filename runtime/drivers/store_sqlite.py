@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl
 
 from runtime.context import Clock, system_clock
@@ -126,6 +126,8 @@ class SqliteStore(Tables):
 
 class _Statements(ABC):
     """A `Session` over whatever `_run` runs it on."""
+
+    dialect: Final = "sqlite"
 
     @abstractmethod
     async def _run(self, work: Work[T]) -> T: ...

@@ -1,79 +1,19 @@
-"""Both brokers keep the port's promises, broken twins do not, and AMQP survives what happens to connections."""
+"""Both brokers keep the port's promises, and broken twins are found out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from uuid import uuid4
+from collections.abc import AsyncIterator
 
-import aio_pika
 import pytest
 
 from runtime.drivers import broker_amqp, broker_memory
-from runtime.drivers.broker_amqp import QueueType
-from runtime.drivers.broker_memory import MemoryBroker, Queues
+from runtime.drivers.broker_memory import MemoryBroker
 from runtime.errors import SettingError
-from runtime.ports import Broker, Publication
+from runtime.ports import Publication
 from tests.conformance.broken_brokers import BROKEN, Shuffling
-from tests.conformance.broker_promises import PROMISES, TOPOLOGY, Inbox, Promise
-
-
-def leave_as_it_is(_: Broker) -> None:
-    """Set no callbacks."""
-
-
-class MemoryWorld:
-    """Brokers of one kind on the same queues."""
-
-    def __init__(self, kind: type[MemoryBroker] = MemoryBroker, *, patience_s: float = 2.0) -> None:
-        self.patience_s = patience_s
-        self._kind = kind
-        self._queues = Queues()
-        self._brokers: list[Broker] = []
-
-    async def broker(self, prepare: Callable[[Broker], None] = leave_as_it_is) -> Broker:
-        broker = self._kind(self._queues, prefix="t")
-        self._brokers.append(broker)
-        prepare(broker)
-        await broker.open(TOPOLOGY)
-        return broker
-
-    async def restart(self) -> None:
-        for broker in self._brokers:
-            await broker.close()
-        self._brokers.clear()
-        self._queues = Queues()
-
-
-class AmqpWorld:
-    """Brokers with a prefix of their own on a real server."""
-
-    patience_s = 15.0
-
-    def __init__(self, url: str, request_queue_type: QueueType = "classic") -> None:
-        self.url = url
-        self.prefix = f"test-{uuid4().hex[:12]}"
-        self._request_queue_type = request_queue_type
-        self._brokers: list[Broker] = []
-
-    async def broker(self, prepare: Callable[[Broker], None] = leave_as_it_is) -> Broker:
-        broker = broker_amqp.connect(self.url, prefix=self.prefix, request_queue_type=self._request_queue_type)
-        self._brokers.append(broker)
-        prepare(broker)
-        await broker.open(TOPOLOGY)
-        return broker
-
-    async def restart(self) -> None:
-        await asyncio.gather(*(broker.close() for broker in self._brokers))
-        self._brokers.clear()
-
-    async def clean(self) -> None:
-        await self.restart()
-        async with await aio_pika.connect(self.url) as connection, connection.channel() as channel:
-            for actor in TOPOLOGY.actors:
-                for queue in ("requests", "events", "dead"):
-                    await channel.queue_delete(f"{self.prefix}.{actor}.{queue}")
-            await channel.exchange_delete(f"{self.prefix}.events")
+from tests.conformance.broker_promises import PROMISES, Inbox, Promise
+from tests.conformance.broker_worlds import AmqpWorld, MemoryWorld
 
 
 @pytest.fixture
@@ -87,7 +27,7 @@ async def memory_world() -> AsyncIterator[MemoryWorld]:
 async def amqp_world(request: pytest.FixtureRequest, amqp_url: str) -> AsyncIterator[AmqpWorld]:
     world = AmqpWorld(amqp_url, request.param)
     yield world
-    await world.clean()
+    await world.clean(amqp_url)
 
 
 def promise_name(promise: Promise) -> str:

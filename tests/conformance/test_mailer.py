@@ -118,8 +118,8 @@ async def promise_any_text_arrives_as_it_was_written(make: Make) -> None:
             "",
         ):
             message = await post.through(mail(text=written, html=f"<pre>{written}"))
-            assert text(message).removesuffix("\n") == written
-            assert text(message, "html").removesuffix("\n") == f"<pre>{written}"
+            assert text(message) == written
+            assert text(message, "html") == f"<pre>{written}"
 
 
 async def promise_line_ends_of_all_kinds_are_line_ends(make: Make) -> None:
@@ -355,8 +355,8 @@ def test_any_subject_without_control_characters_is_read_back_as_it_was(subject: 
 @settings(deadline=None, max_examples=200)
 def test_any_body_is_read_back_as_it_was(body: str) -> None:
     raw = mail_message.render(mail(text=body, html=body), mail_message.sender(SENDER))
-    assert text(read(raw)).removesuffix("\n") == body
-    assert text(read(raw), "html").removesuffix("\n") == body
+    assert text(read(raw)) == body
+    assert text(read(raw), "html") == body
     assert all(len(line) <= 998 and line.isascii() for line in raw.split(b"\r\n"))
 
 
@@ -552,7 +552,7 @@ async def test_starttls_and_log_in_work_and_a_wrong_password_is_no_fault_of_the_
     inbox, port = Inbox(), free_port()
 
     def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-        return AuthResult(success=(data.login, data.password) == (b"us@er", b"p:w/d"))
+        return AuthResult(handled=False, success=(data.login, data.password) == (b"us@er", b"p:w/d"))
 
     async with smtp_server(
         inbox, port, tls_context=certified, require_starttls=True, authenticator=authenticate, auth_required=True

@@ -2,3 +2,7 @@
 
 `obtain` looks in this order: an address in the environment, a container engine, programs of this machine.
 """
+
+
+class Unobtainable(Exception):
+    """A way to a server, or every way, led nowhere; the text says why."""

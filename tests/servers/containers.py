@@ -9,14 +9,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from tests.servers import Unobtainable
+
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 
 PATIENCE_S = 3.0
 """How long an engine may take to let us in, in seconds."""
-
-
-class NoEngine(Exception):
-    """No container engine answers, or it cannot start the image; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Image:
 def start(stack: ExitStack, image: Image) -> str:
     """Run the image, its port published on 127.0.0.1 alone; the server's address. Closing the stack removes it.
 
-    :raises NoEngine: there is no engine on this machine, or it cannot start the image.
+    :raises Unobtainable: there is no engine on this machine, or it cannot start the image.
     """
     os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # its reaper is one more container per run
     # Imported here because it takes half a second, which the other ways of getting a server need not pay.
@@ -53,21 +51,21 @@ def start(stack: ExitStack, image: Image) -> str:
         container.start()
         port = container.get_exposed_port(image.port)
     except (DockerException, TimeoutError) as error:
-        raise NoEngine(f"{image.name} does not start ({error})") from error
+        raise Unobtainable(f"{image.name} does not start ({error})") from error
     return image.url.format(address=f"127.0.0.1:{port}")
 
 
 def _knock(engine: str) -> None:
     """See whether an engine listens. The client's own attempt would leave an open socket behind.
 
-    :raises NoEngine: nobody listens, or it is on another machine, whose loopback address is not ours.
+    :raises Unobtainable: nobody listens, or it is on another machine, whose loopback address is not ours.
     """
     address = urlsplit(engine)
     if address.scheme != "unix":
-        raise NoEngine(f"the container engine {engine} is not on this machine")
+        raise Unobtainable(f"the container engine {engine} is not on this machine")
     with socket.socket(socket.AF_UNIX) as door:
         door.settimeout(PATIENCE_S)
         try:
             door.connect(address.path)
         except OSError as error:
-            raise NoEngine(f"no container engine listens on {address.path}") from error
+            raise Unobtainable(f"no container engine listens on {address.path}") from error

@@ -15,14 +15,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.servers import Unobtainable
 from tests.servers.processes import Running, free_port, spawn, workplace
 
 INSTALLING_S = 600
 """How long the package system may take, in seconds."""
-
-
-class NotHere(Exception):
-    """The program is not on this machine, and cannot be installed or started; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def postgres(stack: ExitStack, say: Callable[[str], None]) -> Local:
     options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", f"--locale={locale}", "--no-sync"]
     made = spawn(stack, [initdb, "-D", data, *options], directory, user=user)
     if made.child.wait(60) != 0:
-        raise NotHere(made.epitaph())
+        raise Unobtainable(made.epitaph())
     port = free_port()
     settings = {
         "listen_addresses": "127.0.0.1",
@@ -128,17 +125,17 @@ def _program(name: str, package: str, *directories: str, say: Callable[[str], No
         return found
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
-        raise NotHere(f"there is no {name} here: install {package}")
+        raise Unobtainable(f"there is no {name} here: install {package}")
     say(f"installing {package}: a test asks for its server, and {name} is not here")
     install = [apt, "install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", package]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in ([apt, "update", "-q"], install):
         done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLING_S, env=environment)
         if done.returncode != 0:
-            raise NotHere(f"{' '.join(command)} exited with {done.returncode}: {done.stderr.strip()[-300:]}")
+            raise Unobtainable(f"{' '.join(command)} exited with {done.returncode}: {done.stderr.strip()[-300:]}")
     if found := _find(name, directories):
         return found
-    raise NotHere(f"{package} was installed, but there is no {name}")
+    raise Unobtainable(f"{package} was installed, but there is no {name}")
 
 
 def _find(name: str, directories: tuple[str, ...]) -> Path | None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from tests.servers import answers, containers, local
+from tests.servers import Unobtainable, answers, containers, local
 
 BOOT_S = 90.0
 """How long a server that we started may take until it answers, in seconds."""
@@ -78,16 +78,12 @@ class Obtained:
     source: str
 
 
-class Unobtainable(Exception):
-    """No way led to a server; the text has the reason of each."""
-
-
 async def obtain(kind: Kind, stack: ExitStack, say: Callable[[str], None]) -> Obtained:
     """Get a server that answers; closing the stack stops it, if it is ours.
 
     One that the environment names is meant: when it does not answer, nothing else takes its place.
 
-    :raises Unobtainable: there is none.
+    :raises Unobtainable: no way led to one; the text has the reason of each.
     """
     named = os.environ.get(kind.variable)
     if named:
@@ -101,7 +97,7 @@ async def obtain(kind: Kind, stack: ExitStack, say: Callable[[str], None]) -> Ob
         stack.push(attempt)
         try:
             return await way(kind, attempt, say)
-        except (Unobtainable, containers.NoEngine, local.NotHere) as error:
+        except Unobtainable as error:
             attempt.close()
             reasons.append(str(error))
     raise Unobtainable("; ".join(reasons))

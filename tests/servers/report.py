@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.servers.obtain import KINDS, Kind, Obtained, Unobtainable
+from tests.servers import Unobtainable
+from tests.servers.obtain import KINDS, Kind, Obtained
 
 
 def lines(findings: Mapping[str, Obtained | Unobtainable]) -> list[str]:

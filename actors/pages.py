@@ -1,0 +1,64 @@
+"""Cursors: an opaque place in a listing, stable while rows are added, useless for any other listing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+import msgspec
+
+from runtime.errors import Fault, Invalid
+from runtime.message import Query, encode, wire_name
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """The last row that was shown.
+
+    :param listing: fingerprint of the query.
+    :param key: its value in the order of the listing.
+    :param id: its id, which breaks ties.
+    """
+
+    listing: bytes
+    key: int | str
+    id: str
+
+
+_decode = msgspec.msgpack.Decoder(Place).decode
+
+
+def cursor(listing: Query[Any], key: int | str, id: str) -> str:
+    """The cursor of the page after the row with that key and id.
+
+    :param listing: the query that is answered; it has the fields `cursor` and `limit`, and others that say what is
+        listed and in what order.
+    """
+    return base64.urlsafe_b64encode(encode(Place(_fingerprint(listing), key, id))).rstrip(b"=").decode()
+
+
+def place(listing: Query[Any], text: str | None, key: type[int] | type[str] = int) -> Place | None:
+    """Where the page after that cursor begins; None for the first one.
+
+    :param key: the type of the keys in this order.
+    :raises Invalid: `request.invalid` at `?cursor`: not ours, or of another listing.
+    """
+    if text is None:
+        return None
+    try:
+        found = _decode(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+    except (ValueError, msgspec.MsgspecError):  # ValueError: no base64, or no ASCII
+        raise _foreign() from None
+    if found.listing != _fingerprint(listing) or not isinstance(found.key, key):
+        raise _foreign()
+    return found
+
+
+def _fingerprint(listing: Query[Any]) -> bytes:
+    plain = msgspec.structs.replace(listing, cursor=None, limit=1)
+    return hashlib.sha256(encode((wire_name(type(listing)), plain))).digest()[:8]
+
+
+def _foreign() -> Invalid:
+    fault = Fault("?cursor", "must be the next_cursor of this very listing")
+    return Invalid("request.invalid", "the cursor belongs to no such listing", faults=(fault,))

@@ -1,0 +1,148 @@
+"""Projects, who takes part in them, and what the task actor keeps of people."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from actors.contracts.task import Project, ProjectRole
+from actors.contracts.user import Person
+from actors.contracts.values import rfc3339
+from actors.records.parameters import pairs
+from runtime.ports import Session
+
+
+class ProjectRow(msgspec.Struct, frozen=True):
+    """A row of `project`; times are ms since the epoch."""
+
+    id: str
+    name: str
+    description: str
+    key: str
+    created_by: str | None
+    created_at: int
+    updated_at: int
+    version: int = 1
+
+    def view(self, role: ProjectRole) -> Project:
+        """As a member with that role sees it."""
+        return Project(
+            id=self.id,
+            name=self.name,
+            description=self.description,
+            key=self.key,
+            role=role,
+            created_by=self.created_by,
+            created_at=rfc3339(self.created_at),
+            updated_at=rfc3339(self.updated_at),
+            version=self.version,
+        )
+
+
+class Board(msgspec.Struct, frozen=True):
+    """How far a project has counted its tasks, and the places on its board."""
+
+    last_number: int
+    last_place: int
+
+
+_PROJECT = ProjectRow.__struct_fields__
+
+
+class ProjectRecords:
+    """Projects, members, people and boards."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def add(self, project: ProjectRow) -> bool:
+        """False: its creator has a project with that key already."""
+        places = ", ".join(f"${n}" for n in range(1, len(_PROJECT) + 1))
+        sql = f"insert into project ({', '.join(_PROJECT)}) values ({places}) on conflict (created_by, key) do nothing"  # noqa: S608 # constants
+        return await self._session.execute(sql, *msgspec.structs.astuple(project)) == 1
+
+    async def page_of(
+        self, user_id: str, *, limit: int, before: tuple[int, str] | None
+    ) -> list[tuple[ProjectRow, ProjectRole]]:
+        """Those that someone takes part in, newest first, with their role."""
+        columns = ", ".join(f"p.{column}" for column in _PROJECT)
+        older = "" if before is None else "and (p.created_at, p.id) < ($3, $4)"
+        sql = (
+            f"select m.role, {columns} from member m join project p on p.id = m.project_id"  # noqa: S608 # constants
+            f" where m.user_id = $1 {older} order by p.created_at desc, p.id desc limit $2"
+        )
+        rows = await self._session.fetch(sql, user_id, limit, *(before or ()))
+        return [(ProjectRow(*columns), role) for role, *columns in (row.values() for row in rows)]
+
+    async def roles(self, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], ProjectRole]:
+        """The roles of (project, user), where they have one."""
+        places, arguments = pairs(wanted)
+        sql = (
+            f"with wanted (project_id, user_id) as (values {places})"  # noqa: S608 # only numbers of parameters
+            " select m.project_id, m.user_id, m.role from wanted w"
+            " join member m on m.project_id = w.project_id and m.user_id = w.user_id"
+        )
+        rows = await self._session.fetch(sql, *arguments)
+        return {(row["project_id"], row["user_id"]): row["role"] for row in rows}
+
+    async def role(self, project_id: str, user_id: str) -> ProjectRole | None:
+        return (await self.roles([(project_id, user_id)])).get((project_id, user_id))
+
+    async def has_other_owner(self, project_id: str, user_id: str) -> bool:
+        sql = "select 1 from member where project_id = $1 and user_id <> $2 and role = 'owner' limit 1"
+        return await self._session.row(sql, project_id, user_id) is not None
+
+    async def put_member(self, project_id: str, user_id: str, role: ProjectRole, now: int) -> int:
+        """Add a member or change their role; when they were added."""
+        row = await self._session.row(
+            "insert into member (project_id, user_id, role, added_at) values ($1, $2, $3, $4)"
+            " on conflict (project_id, user_id) do update set role = excluded.role returning added_at",
+            project_id,
+            user_id,
+            role,
+            now,
+        )
+        return row["added_at"] if row else now
+
+    async def reserve(self, tasks: Mapping[str, int]) -> Mapping[str, Board]:
+        """Take so many numbers and places of each project; its board is then locked until the transaction ends.
+
+        Boards are locked in the order of their ids, so no two transactions wait for each other in a circle.
+        """
+        if not tasks:
+            return {}
+        places = ", ".join(f"(${n}, ${n + 1}, ${n + 1})" for n in range(1, 2 * len(tasks), 2))
+        arguments = [each for project_id in sorted(tasks) for each in (project_id, tasks[project_id])]
+        rows = await self._session.fetch(
+            f"insert into board (project_id, last_number, last_place) values {places}"  # noqa: S608 # only numbers of parameters
+            " on conflict (project_id) do update set last_number = board.last_number + excluded.last_number,"
+            " last_place = board.last_place + excluded.last_place returning project_id, last_number, last_place",
+            *arguments,
+        )
+        return {row["project_id"]: Board(row["last_number"], row["last_place"]) for row in rows}
+
+    async def lock(self, project_ids: Collection[str]) -> None:
+        """Nobody else adds, deletes or re-parents tasks of these projects until the transaction ends."""
+        await self.reserve(dict.fromkeys(project_ids, 0))
+
+    async def projects_of_labels(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Label → its project."""
+        rows = await self._session.fetch("select id, project_id from label where id = any($1)", ids)
+        return {row["id"]: row["project_id"] for row in rows}
+
+    async def person(self, id: str) -> Person | None:
+        row = await self._session.row("select id, name, active, version from person where id = $1", id)
+        return Person(id=id, name=row["name"], active=bool(row["active"]), version=row["version"]) if row else None
+
+    async def keep_person(self, person: Person) -> None:
+        """Unless what is kept is newer."""
+        await self._session.execute(
+            "insert into person (id, name, active, version) values ($1, $2, $3, $4)"
+            " on conflict (id) do update set name = excluded.name, active = excluded.active, version = excluded.version"
+            " where person.version < excluded.version",
+            person.id,
+            person.name,
+            int(person.active),
+            person.version,
+        )

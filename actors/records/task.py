@@ -1,0 +1,220 @@
+"""Tasks, their activity, and who is assigned to them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from actors.contracts.task import Priority, ProjectRole, Relation, Task, TaskStatus
+from actors.contracts.values import rfc3339
+from actors.records.parameters import pairs
+from actors.records.project import ProjectRecords
+from actors.records.words import folded
+from runtime.ports import Session, Value
+
+
+class TaskRow(msgspec.Struct, frozen=True):
+    """A row of `task`, but for its words; times are ms since the epoch, lists JSON texts."""
+
+    id: str
+    project_id: str
+    number: int
+    title: str
+    description: str
+    status: TaskStatus
+    priority: Priority
+    assignee_ids: str
+    label_ids: str
+    watcher_count: int
+    start_at: int | None
+    due_at: int | None
+    remind_at: str
+    parent_id: str | None
+    relations: str
+    estimate_minutes: int | None
+    position: str
+    comment_count: int
+    attachment_count: int
+    created_by: str | None
+    created_at: int
+    updated_at: int
+    completed_at: int | None
+    deleted_at: int | None
+    deleted_with: str | None
+    version: int
+
+    def view(self, *, watching: bool = False) -> Task:
+        """As a member of its project sees it."""
+        return Task(
+            id=self.id,
+            project_id=self.project_id,
+            number=self.number,
+            title=self.title,
+            description=self.description,
+            status=self.status,
+            priority=self.priority,
+            assignee_ids=ids(self.assignee_ids),
+            label_ids=ids(self.label_ids),
+            watching=watching,
+            watcher_count=self.watcher_count,
+            start_at=_time(self.start_at),
+            due_at=_time(self.due_at),
+            remind_at=[] if self.remind_at == EMPTY else [rfc3339(ms) for ms in _times(self.remind_at)],
+            parent_id=self.parent_id,
+            relations=[] if self.relations == EMPTY else _relations(self.relations),
+            estimate_minutes=self.estimate_minutes,
+            position=self.position,
+            comment_count=self.comment_count,
+            attachment_count=self.attachment_count,
+            created_by=self.created_by,
+            created_at=rfc3339(self.created_at),
+            updated_at=rfc3339(self.updated_at),
+            completed_at=_time(self.completed_at),
+            deleted_at=_time(self.deleted_at),
+            version=self.version,
+        )
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A task in the eyes of a member of its project."""
+
+    role: ProjectRole
+    watching: bool
+    task: TaskRow
+
+    def view(self) -> Task:
+        return self.task.view(watching=self.watching)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A row of `activity`: what became of a field, as JSON texts of its values in `Task`."""
+
+    id: str
+    task_id: str
+    actor_id: str | None
+    field: str
+    was: str
+    became: str
+    created_at: int
+
+
+EMPTY = "[]"
+COLUMNS = TaskRow.__struct_fields__
+SEEN = "m.role, v.user_id is not null as watching, " + ", ".join(f"t.{column}" for column in COLUMNS)
+
+_ids = msgspec.json.Decoder(list[str]).decode
+_times = msgspec.json.Decoder(list[int]).decode
+_relations = msgspec.json.Decoder(list[Relation]).decode
+
+
+class TaskRecords:
+    """The task actor's store.
+
+    :ivar projects: projects, members, people and boards.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.projects = ProjectRecords(session)
+
+    async def seen(self, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Seen]:
+        """The tasks of (task, user), where the user may see the task; one statement."""
+        places, arguments = pairs(wanted)
+        sql = (
+            f"with wanted (task_id, user_id) as (values {places})"  # noqa: S608 # constants and numbers of parameters
+            f" select w.user_id as reader, {SEEN} from wanted w join task t on t.id = w.task_id"
+            " join member m on m.project_id = t.project_id and m.user_id = w.user_id"
+            " left join watcher v on v.task_id = t.id and v.user_id = w.user_id"
+        )
+        found = {}
+        for row in await self.session.fetch(sql, *arguments):
+            reader, *values = row.values()
+            found[values[2], reader] = seen_of(values)
+        return found
+
+    async def add(self, tasks: Sequence[TaskRow]) -> None:
+        """New tasks, all in one statement; their assignees and labels in one each, where there are any."""
+        rows = [(*msgspec.structs.astuple(task), words_of(task)) for task in tasks]
+        await self.session.insert("task", (*COLUMNS, "words"), rows)
+        await self._add_links(
+            "assignee", "user_id", [(task.id, each) for task in tasks for each in ids(task.assignee_ids)]
+        )
+        await self._add_links(
+            "task_label", "label_id", [(task.id, each) for task in tasks for each in ids(task.label_ids)]
+        )
+
+    async def change(self, before: TaskRow, after: TaskRow) -> bool:
+        """Replace a task's row, unless someone else has changed it since it was read: then False."""
+        changed: dict[str, Value] = {
+            column: getattr(after, column) for column in COLUMNS if getattr(after, column) != getattr(before, column)
+        }
+        if "title" in changed or "description" in changed:
+            changed["words"] = words_of(after)
+        places = ", ".join(f"{column} = ${n}" for n, column in enumerate(changed, 3))
+        sql = f"update task set {places} where id = $1 and version = $2"  # noqa: S608 # names from code
+        if not await self.session.execute(sql, before.id, before.version, *changed.values()):
+            return False
+        if "assignee_ids" in changed:
+            await self.session.execute("delete from assignee where task_id = $1", after.id)
+            await self._add_links("assignee", "user_id", [(after.id, each) for each in ids(after.assignee_ids)])
+        if "label_ids" in changed:
+            await self.session.execute("delete from task_label where task_id = $1", after.id)
+            await self._add_links("task_label", "label_id", [(after.id, each) for each in ids(after.label_ids)])
+        return True
+
+    async def trash(self, id: str, now: int) -> list[TaskRow]:
+        """Delete a task and all tasks below it that are not deleted yet; those, as they are now."""
+        rows = await self.session.fetch(
+            "with recursive tree (id) as (select id from task where id = $1"  # noqa: S608 # constants
+            " union select t.id from task t join tree on t.parent_id = tree.id where t.deleted_at is null)"
+            " update task set deleted_at = $2, deleted_with = $1, updated_at = $2, version = version + 1"
+            f" where id in (select id from tree) and deleted_at is null returning {', '.join(COLUMNS)}",
+            id,
+            now,
+        )
+        return [TaskRow(*row.values()) for row in rows]
+
+    async def projects_of_tasks(self, wanted: Sequence[str]) -> Mapping[str, str]:
+        """Task → its project; without those in the trash."""
+        sql = "select id, project_id from task where id = any($1) and deleted_at is null"
+        return {row["id"]: row["project_id"] for row in await self.session.fetch(sql, wanted)}
+
+    async def ancestors(self, id: str) -> set[str]:
+        """The task itself and all above it."""
+        rows = await self.session.fetch(
+            "with recursive above (id, parent_id) as (select id, parent_id from task where id = $1"
+            " union select t.id, t.parent_id from task t join above on t.id = above.parent_id) select id from above",
+            id,
+        )
+        return {row["id"] for row in rows}
+
+    async def add_entries(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            rows = [msgspec.structs.astuple(entry) for entry in entries]
+            await self.session.insert("activity", Entry.__struct_fields__, rows)
+
+    async def _add_links(self, table: str, column: str, links: Sequence[tuple[str, str]]) -> None:
+        if links:
+            await self.session.insert(table, ("task_id", column), links)
+
+
+def seen_of(values: Sequence[Any]) -> Seen:
+    """From the columns of `SEEN`."""
+    role, watching, *columns = values
+    return Seen(role, bool(watching), TaskRow(*columns))
+
+
+def ids(text: str) -> list[str]:
+    """The ids in a list of a task's row."""
+    return [] if text == EMPTY else _ids(text)
+
+
+def words_of(task: TaskRow) -> str:
+    """What a search looks at."""
+    return folded(task.title, task.description)
+
+
+def _time(ms: int | None) -> str | None:
+    return None if ms is None else rfc3339(ms)

@@ -1,0 +1,130 @@
+"""The fields of a task: from what a message asks for to what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from actors.contracts.task import CreateTask, UpdateTask
+from actors.contracts.values import milliseconds
+from actors.records.task import EMPTY, TaskRow, ids
+from runtime.errors import Fault
+
+BLANK: Final = CreateTask(project_id="", title="")
+"""What null stands for in a change: the default of a new task."""
+
+EARLIEST: Final = datetime(1, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+def new_task(command: CreateTask, *, id: str, number: int, position: str, creator: str | None, now: int) -> TaskRow:
+    """A task as it begins."""
+    return TaskRow(
+        id=id,
+        project_id=command.project_id,
+        number=number,
+        title=command.title,
+        description=command.description,
+        status=command.status,
+        priority=command.priority,
+        assignee_ids=_ids(command.assignee_ids),
+        label_ids=_ids(command.label_ids),
+        watcher_count=0,
+        start_at=_ms(command.start_at),
+        due_at=_ms(command.due_at),
+        remind_at=_times(command.remind_at),
+        parent_id=command.parent_id,
+        relations=EMPTY,
+        estimate_minutes=command.estimate_minutes,
+        position=position,
+        comment_count=0,
+        attachment_count=0,
+        created_by=creator,
+        created_at=now,
+        updated_at=now,
+        completed_at=now if command.status == "done" else None,
+        deleted_at=None,
+        deleted_with=None,
+        version=1,
+    )
+
+
+def changed_task(command: UpdateTask, task: TaskRow, now: int) -> tuple[TaskRow, list[str]]:
+    """The task as the command wants it, and the names of the fields that are then different."""
+    changes: dict[str, Any] = {}
+    for field, stored in _STORED.items():
+        wanted = getattr(command, field)
+        if wanted is UNSET:
+            continue
+        value = stored(getattr(BLANK, field) if wanted is None else wanted)
+        if not _same(field, value, getattr(task, field)):
+            changes[field] = value
+    if not changes:
+        return task, []
+    names = list(changes)
+    if "status" in changes:
+        changes["completed_at"] = now if changes["status"] == "done" else None
+    return msgspec.structs.replace(task, **changes, updated_at=now, version=task.version + 1), names
+
+
+def time_faults(command: CreateTask | UpdateTask) -> list[Fault]:
+    """Times that no answer could show: an offset can move them out of the calendar."""
+    times = [("/start_at", command.start_at), ("/due_at", command.due_at)]
+    if command.remind_at:  # neither missing, null nor empty
+        times += [(f"/remind_at/{index}", time) for index, time in enumerate(command.remind_at)]
+    return [
+        Fault(pointer, "must be in the years 1 to 9999 in UTC")
+        for pointer, time in times
+        if isinstance(time, datetime) and not EARLIEST <= time <= LATEST
+    ]
+
+
+def place(number: int) -> str:
+    """Where the number-th task of a board stands, behind all before it.
+
+    Read as the digits of a fraction, these grow with the number, and between any two of them there are others: the
+    first digit counts those that follow, the last one keeps zeros from the end. Digits alone sort alike in every
+    database, whatever its collation.
+    """
+    return f"{len(str(number))}{number}5"
+
+
+def _ids(values: Sequence[str]) -> str:
+    return msgspec.json.encode(list(dict.fromkeys(values))).decode() if values else EMPTY
+
+
+def _ms(time: datetime | None) -> int | None:
+    return None if time is None else milliseconds(time)
+
+
+def _times(values: Sequence[datetime]) -> str:
+    return msgspec.json.encode(sorted({milliseconds(time) for time in values})).decode() if values else EMPTY
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+def _same(field: str, one: Any, other: Any) -> bool:
+    """The order of ids says nothing."""
+    return one == other or (field.endswith("_ids") and set(ids(one)) == set(ids(other)))
+
+
+_STORED: Final[dict[str, Callable[[Any], Any]]] = {
+    "title": _plain,
+    "description": _plain,
+    "status": _plain,
+    "priority": _plain,
+    "assignee_ids": _ids,
+    "label_ids": _ids,
+    "start_at": _ms,
+    "due_at": _ms,
+    "remind_at": _times,
+    "parent_id": _plain,
+    "estimate_minutes": _plain,
+}
+"""Field of a change → how its value is stored."""

@@ -1,0 +1,174 @@
+"""The edge as a whole: what it is made of, how it starts and stops, and the way of each request."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from config.settings import Settings
+from edge import limits, openapi
+from edge.answer import Answer
+from edge.auth import AccessTokens
+from edge.call import UNSERVED, Call
+from edge.cors import Origins
+from edge.endpoint import ActorEndpoint
+from edge.gate import Gate
+from edge.listener import Listener
+from edge.network import Proxies, network_of
+from edge.operations import Document, Healthz, MetricsPage, Readiness, Readyz
+from edge.problems import Problem, internal
+from edge.router import Endpoint, Router
+from edge.routes import ROUTES
+from runtime.client import Client
+from runtime.context import Clock
+from runtime.errors import StartError, Unavailable
+from runtime.keys import Keys
+from runtime.ports import Cache
+from runtime.telemetry import Metrics, logger
+
+SLOW_S = 1.0
+"""Requests that take longer are logged at `info`."""
+
+FIRST_KEYS_MS = 300
+"""How long the start waits for the keys of access tokens; without them, the first token asks again."""
+
+
+class Edge:
+    """HTTP outside, messages inside.
+
+    :param readiness: name of each dependency → `ok`, or what is wrong.
+    :param keys: for the key under which idempotency keys are kept, the same on every edge.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        client: Client,
+        clock: Clock,
+        cache: Cache,
+        readiness: Readiness,
+        metrics: Metrics,
+        keys: Keys,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._origins = Origins(settings.cors_origins)
+        self._tokens = AccessTokens(client, issuer=settings.origin, clock=clock)
+        self._limits = limits.Limits(limits.parse(settings.rate_limits), cache=cache, clock=clock)
+        self._gate = Gate(self._tokens, self._limits)
+        self._ready = Readyz(readiness)
+        self._router = Router()
+        self._add_routes(client, keys.of("edge"))
+        self._observers: dict[tuple[str, str, int], Any] = {}
+        self._log = logger().bind()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self) -> str:
+        """Listen. :return: the address, `http://127.0.0.1:8080`. :raises StartError: the port is not to be had."""
+        with suppress(Unavailable):
+            await self._tokens.fetch_keys(budget_ms=FIRST_KEYS_MS)
+        host, port = self._settings.edge_host, self._settings.edge_port
+        self._runner = web.ServerRunner(Listener(self._handle))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, backlog=1024)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise StartError(f"the edge cannot listen on {host}:{port}: {error.strerror or error}") from None
+        return f"http://{f'[{host}]' if ':' in host else host}:{site.port}"
+
+    async def drain(self) -> None:
+        """Say that this edge is about to stop, to balancers by /readyz and to clients by `Connection: close`, and
+        wait until no request is under way."""
+        self._ready.draining = True
+        while self._under_way:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def stop(self) -> None:
+        """Close the port and all connections."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._limits.close()
+
+    def _add_routes(self, client: Client, key: bytes) -> None:
+        settings = self._settings
+        for route in ROUTES:
+            endpoint = ActorEndpoint(
+                route,
+                client=client,
+                gate=self._gate,
+                key=key,
+                body_limit=settings.body_limit,
+                deadline_max_s=settings.deadline_max_s,
+            )
+            self._router.add(route.method, route.path, endpoint)
+        document = Document(lambda: openapi.document(ROUTES, server=settings.origin))
+        for each in (Healthz(), self._ready, MetricsPage(self._metrics.render, settings.metrics_token), document):
+            self._router.add("GET", each.path, each)
+
+    async def _handle(self, request: web.BaseRequest) -> Answer:
+        started = time.perf_counter()
+        call = Call(request)
+        call.address = self._proxies.client(request.remote, request.headers.getall("X-Forwarded-For", []))
+        structlog.contextvars.bind_contextvars(request_id=call.request_id, trace_id=call.trace[3:35])
+        self._under_way += 1
+        try:
+            answer = await self._answer(call)
+        except Problem as problem:
+            answer = problem.answer(call.request_id)
+        except Exception:
+            self._log.exception("http.failed", route=call.route)
+            answer = internal().answer(call.request_id)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+        answer.fields += (("X-Request-Id", call.request_id), *call.limits, *self._origins.headers(request.headers))
+        answer.closes = answer.closes or self._ready.draining
+        self._observe(call, answer.status, time.perf_counter() - started)
+        return answer
+
+    async def _answer(self, call: Call) -> Answer:
+        endpoints, call.values = self._router.find(call.path)
+        method = call.request.method
+        endpoint = endpoints.get("GET" if method == "HEAD" else method)
+        if endpoint is None:
+            return self._unserved(call, endpoints)
+        call.route = endpoint.path
+        return await endpoint.answer(call)
+
+    def _unserved(self, call: Call, endpoints: Mapping[str, Endpoint]) -> Answer:
+        method = call.request.method
+        if call.path.startswith("/v1/"):
+            reads = method in ("GET", "HEAD", "OPTIONS")
+            self._gate.count(call, "read" if reads else "write", network_of(call.address))
+        if not endpoints:
+            raise Problem(404, "route.not_found", "There is nothing at this path.")
+        allowed = sorted({*endpoints, "OPTIONS", *(("HEAD",) if "GET" in endpoints else ())})
+        allow = ("Allow", ", ".join(allowed))
+        if method == "OPTIONS":
+            return Answer(204, headers=(allow, *self._origins.preflight(call.request.headers, allowed)))
+        raise Problem(405, "route.method_not_allowed", f"This path knows {allow[1]}.", headers=(allow,))
+
+    def _observe(self, call: Call, status: int, seconds: float) -> None:
+        """One line and one measurement a request; never the path as it came, which may hold a secret."""
+        method = call.request.method if call.route != UNSERVED else "other"
+        observer = self._observers.get((call.route, method, status))
+        if observer is None:
+            observer = self._metrics.requests.labels(call.route, method, str(status))
+            self._observers[call.route, method, status] = observer
+        observer.observe(seconds)
+        tell = self._log.info if status >= 500 or seconds > SLOW_S else self._log.debug
+        tell("http.request", method=method, route=call.route, status=status, ms=round(seconds * 1000, 1))

@@ -1,0 +1,64 @@
+"""Who may pass, and how often: what comes before every call of the API."""
+
+from __future__ import annotations
+
+from edge.auth import AccessTokens, Identity
+from edge.call import Call
+from edge.headers import bearer_token
+from edge.limits import Limits
+from edge.network import network_of
+from edge.problems import Problem, unauthenticated
+from edge.route import RateClass
+from runtime.message import Caller
+
+LONGEST_AGENT = 200
+"""Characters of User-Agent that go along with a caller."""
+
+
+class Gate:
+    """Proves callers and counts their calls. The known count by account, all others by network."""
+
+    def __init__(self, tokens: AccessTokens, limits: Limits) -> None:
+        self._tokens = tokens
+        self._limits = limits
+
+    async def admit(self, call: Call, rate: RateClass, *, public: bool, scope: str | None) -> Caller:
+        """The caller, counted.
+
+        :param scope: what an API token must hold; None: a session is needed.
+        :raises Problem: 400, 401, 403, 429. :raises Unavailable: the user actor's keys cannot be had.
+        """
+        agent = (call.request.headers.get("User-Agent") or "")[:LONGEST_AGENT] or None
+        network = network_of(call.address)
+        if public:
+            self.count(call, rate, network)
+            return Caller(network=network, agent=agent)
+        try:
+            identity = await self._identify(call)
+        except Problem:
+            self.count(call, rate, network)  # guessing tokens is calling, too
+            raise
+        self.count(call, rate, identity.user_id)
+        _check_scope(identity, scope)
+        return Caller(identity.user_id, identity.role, identity.session_id, network, agent)
+
+    def count(self, call: Call, rate: RateClass, caller: str) -> None:
+        """:raises Problem: 429, beyond the limit."""
+        call.limits, refusal = self._limits.count(rate, caller)
+        if refusal is not None:
+            raise refusal
+
+    async def _identify(self, call: Call) -> Identity:
+        token = bearer_token(call.request.headers)
+        if token is None:
+            raise unauthenticated("auth.required", "This call needs an access token.")
+        return await self._tokens.verify(token)
+
+
+def _check_scope(identity: Identity, scope: str | None) -> None:
+    if identity.scopes is None:
+        return
+    if scope is None:
+        raise Problem(403, "auth.session_required", "This call needs a session, not an API token.")
+    if scope not in identity.scopes:
+        raise Problem(403, "auth.scope_missing", f"The token lacks the scope {scope}.")
