@@ -11,9 +11,12 @@ import msgspec
 from runtime.errors import Fault, Invalid
 from runtime.message import Query, encode, wire_name
 
+After = tuple[int | str, str]
+"""A row's key in the order of its listing, and its id, which breaks ties."""
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
-    """The last row that was shown.
+
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    """Behind the last row that was shown.
 
     :param listing: fingerprint of the query.
     :param key: its value in the order of the listing.
@@ -25,7 +28,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     id: str
 
 
-_decode = msgspec.msgpack.Decoder(Place).decode
+_decode = msgspec.msgpack.Decoder(_Place).decode
 
 
 def cursor(listing: Query[Any], key: int | str, id: str) -> str:
@@ -34,11 +37,11 @@ def cursor(listing: Query[Any], key: int | str, id: str) -> str:
     :param listing: the query that is answered; it has the fields `cursor` and `limit`, and others that say what is
         listed and in what order.
     """
-    return base64.urlsafe_b64encode(encode(Place(_fingerprint(listing), key, id))).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(encode(_Place(_fingerprint(listing), key, id))).rstrip(b"=").decode()
 
 
-def place(listing: Query[Any], text: str | None, key: type[int] | type[str] = int) -> Place | None:
-    """Where the page after that cursor begins; None for the first one.
+def place(listing: Query[Any], text: str | None, key: type[int] | type[str] = int) -> After | None:
+    """The row after which that cursor's page begins; None for the first page.
 
     :param key: the type of the keys in this order.
     :raises Invalid: `request.invalid` at `?cursor`: not ours, or of another listing.
@@ -51,7 +54,7 @@ def place(listing: Query[Any], text: str | None, key: type[int] | type[str] = in
         raise _foreign() from None
     if found.listing != _fingerprint(listing) or not isinstance(found.key, key):
         raise _foreign()
-    return found
+    return found.key, found.id
 
 
 def _fingerprint(listing: Query[Any]) -> bytes:

@@ -83,7 +83,7 @@ def time_faults(command: CreateTask | UpdateTask) -> list[Fault]:
     ]
 
 
-def place(number: int) -> str:
+def position(number: int) -> str:
     """Where the number-th task of a board stands, behind all before it.
 
     Read as the digits of a fraction, these grow with the number, and between any two of them there are others: the

@@ -16,14 +16,11 @@ import msgspec
 from jwt.algorithms import ECAlgorithm
 from msgspec import Meta
 
-from actors.contracts.user import GetPublicKeys, PublicKey, Role
+from actors.contracts.user import TOKEN_ALGORITHM, GetPublicKeys, PublicKey, Role
 from actors.contracts.values import Id
 from edge.problems import Problem, unauthenticated
 from runtime.client import Client
 from runtime.context import Clock
-
-ALGORITHM = "ES256"
-TOKEN_TYPE = "at+jwt"  # noqa: S105 # a media type, no secret
 
 LONGEST_TOKEN = 8192
 """Characters."""
@@ -84,6 +81,8 @@ class AccessTokens:
         self._client = client
         self._issuer = issuer
         self._clock = clock
+        # the signature only: PyJWT's checks of claims take the host's clock and strings for numbers
+        self._jws = jwt.PyJWS(algorithms=[TOKEN_ALGORITHM])
         self._keys: dict[str, Any] = {}
         self._fetched_at: float | None = None
         self._fetching = asyncio.Lock()
@@ -116,18 +115,16 @@ class AccessTokens:
         if len(token) > LONGEST_TOKEN or not _FORM.fullmatch(token):
             raise _refused()
         try:
-            header = msgspec.convert(jwt.get_unverified_header(token), _Header)
+            header = msgspec.convert(self._jws.get_unverified_header(token), _Header)
             key = await self._key(header.kid)
             if key is None:
                 raise _refused()
-            decoded = jwt.decode_complete(
-                token, key, algorithms=[ALGORITHM], options={"verify_signature": True, **_BY_HAND}
-            )
-            claims = msgspec.convert(decoded["payload"], _Claims)
-        except (jwt.PyJWTError, msgspec.ValidationError, RecursionError, ValueError):
+            verified = self._jws.decode_complete(token, key, algorithms=[TOKEN_ALGORITHM])
+            claims = msgspec.json.decode(verified["payload"], type=_Claims)
+        except (jwt.PyJWTError, msgspec.MsgspecError, ValueError, RecursionError):
             raise _refused() from None
         # base64 leaves bits of the last character unused: another spelling of a good signature is none
-        if urlsafe_b64encode(decoded["signature"]).rstrip(b"=").decode() != token.rpartition(".")[2]:
+        if urlsafe_b64encode(verified["signature"]).rstrip(b"=").decode() != token.rpartition(".")[2]:
             raise _refused()
         if claims.iss != self._issuer or claims.aud != self._issuer:
             raise _refused()
@@ -153,10 +150,6 @@ class AccessTokens:
             for each in list(self._verified)[: REMEMBERED // 2]:
                 del self._verified[each]
         self._verified[token] = known
-
-
-_BY_HAND = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti"), False)
-"""PyJWT takes the time from the host's clock and strings for numbers: claims are checked here."""
 
 
 def _public(key: PublicKey) -> Any:

@@ -66,9 +66,10 @@ class Binder:
         if path:
             values = {**values, **dict(zip(self._path, path, strict=True))}
         try:
-            return msgspec.convert(values, self._message)
+            message: Request[Any] = msgspec.convert(values, self._message)
         except msgspec.ValidationError:
             self._refuse(path, self._faults_in(own))
+        return message
 
     def _from_body(self, body: bytes) -> tuple[Values, bool]:
         """Values, and whether something is odd that converting them would not notice."""
@@ -97,9 +98,7 @@ class Binder:
         return values, suspicious
 
     def _faults_in(self, own: Values) -> list[Fault]:
-        found = islice(
-            faults.in_object(own, self.fields, null_is_default=self._null_is_default), MAX_FAULTS
-        )
+        found = islice(faults.in_object(own, self.fields, null_is_default=self._null_is_default), MAX_FAULTS)
         if self._has_body:
             return list(found)
         faulty = {fault.pointer.split("/")[1]: fault.detail for fault in found}

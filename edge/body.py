@@ -1,4 +1,4 @@
-"""A request's body: read within limits of size and time, and decoded as strictly as RFC 8259 and I-JSON can be meant."""
+"""A request's body: read within limits of size and time, and decoded as strictly as RFC 8259 and RFC 7493 allow."""
 
 from __future__ import annotations
 

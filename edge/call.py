@@ -8,7 +8,6 @@ from aiohttp import web
 
 from edge.headers import identity
 
-
 UNSERVED = "unserved"
 """The route of a request that nothing serves."""
 
@@ -23,7 +22,18 @@ class Call:
     :ivar limits: the headers that say how much the caller may still do; set once it was counted.
     """
 
-    __slots__ = ("_parameters", "address", "limits", "path", "query", "request", "request_id", "route", "trace", "values")
+    __slots__ = (
+        "_parameters",
+        "address",
+        "limits",
+        "path",
+        "query",
+        "request",
+        "request_id",
+        "route",
+        "trace",
+        "values",
+    )
 
     def __init__(self, request: web.BaseRequest) -> None:
         self.request = request

@@ -48,6 +48,7 @@ class ActorEndpoint:
         self._deadline_max_s = deadline_max_s
         self._saves = route.method != "GET"
         self._status = route.status
+        self._versioned = route.versioned
         self._searches = "q" in self._binder.fields
 
     async def answer(self, call: Call) -> Answer:
@@ -112,10 +113,9 @@ class ActorEndpoint:
         if self._status == 204:
             return Answer(204, headers=again)
         answer = Answer(self._status, msgspec.json.encode(value), headers=again)
-        version = value.get("version") if isinstance(value, dict) else None
-        if isinstance(version, int):
-            answer.fields.append(("ETag", f'"{version}"'))
-            answer.fields.append(("Cache-Control", "private, no-cache"))
+        if self._versioned:
+            version: int = value["version"]
+            answer.fields += (("ETag", f'"{version}"'), ("Cache-Control", "private, no-cache"))
             if not self._saves and none_match(call.request.headers, version):
                 return Answer(304, headers=answer.fields)
         else:

@@ -125,7 +125,10 @@ class Limits:
         if window.total >= limit.count:
             wait_s = self._wait_ms(window, limit, slot_ms, now) / 1000
             refusal = Problem(
-                429, "rate.limited", f"More than {limit.count} calls in {limit.seconds} s.", headers=(retry_after(wait_s),)
+                429,
+                "rate.limited",
+                f"More than {limit.count} calls in {limit.seconds} s.",
+                headers=(retry_after(wait_s),),
             )
             return self._headers(name, 0, wait_s), refusal
         window.counts[-1] += 1

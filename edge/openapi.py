@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from edge.answer import JSON
 from edge.binding import Binder
 from edge.operations import Document, Health, Healthz, MetricsPage, Ready, Readyz
 from edge.problems import MEDIA_TYPE, ProblemDetails
@@ -19,7 +20,7 @@ from runtime.message import reply_type, wire_name
 Json = dict[str, Any]
 
 VERSION = "1"
-_REF = "#/components/schemas/{name}"
+_OPERATIONS = "operations"
 
 _ABOUT = """\
 Tasks for teams. Bodies are JSON in UTF-8, ids UUIDs, times RFC 3339. Errors are problem documents (RFC 9457) with a \
@@ -91,19 +92,19 @@ def _operation(route: Route, binder: Binder, message: Json, reply: Json | None) 
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": fields[name]} for name in route.parameters
         ],
-        "responses": {str(route.status): _success(route, reply), **_problems(route, binder)},
+        "responses": {str(route.status): _success(route, reply), **_others(route, binder)},
     }
     parameters: list[Json] = operation["parameters"]
     if route.has_body and binder.fields:
         schema = {"$ref": f"#/components/schemas/{route.message.__name__}"}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
     if not route.has_body:
         parameters += [
             {"name": name, "in": "query", "required": field.required, "schema": _without_null(fields[name])}
             for name, field in binder.fields.items()
         ]
     common = ["X-Request-Id", "traceparent", "Prefer"]
-    common += ["Idempotency-Key"] if route.method != "GET" else ["If-None-Match"] if _versioned(reply) else []
+    common += ["Idempotency-Key"] if route.method != "GET" else ["If-None-Match"] if route.versioned else []
     common += ["If-Match"] if binder.if_match else []
     parameters += [{"$ref": f"#/components/parameters/{name}"} for name in common]
     return operation
@@ -112,19 +113,139 @@ def _operation(route: Route, binder: Binder, message: Json, reply: Json | None) 
 def _success(route: Route, reply: Json | None) -> Json:
     headers = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
     headers += ["Location"] if route.created else []
-    headers += ["ETag"] if _versioned(reply) else []
+    headers += ["ETag"] if route.versioned else []
     headers += ["Idempotency-Replayed"] if route.method != "GET" else []
     answer: Json = {"description": HTTPStatus(route.status).phrase, "headers": _refs("headers", headers)}
     if route.status != 204:
-        answer["content"] = {"application/json": {"schema": reply}}
+        answer["content"] = {JSON: {"schema": reply}}
     return answer
 
 
-def _problems(route: Route, binder: Binder) -> Json:
+def _others(route: Route, binder: Binder) -> Json:
     statuses = [400, 422, 429, 500, 503, 504]
     statuses += [403, 404] if not route.public or route.parameters else []
     statuses += [409] if route.method != "GET" else []
     statuses += [401] if not route.public or route.rate == "auth" else []
     statuses += [412] if binder.if_match else []
     statuses += [408, 413, 415] if route.has_body else []
-    return {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+    others: Json = {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+    if route.method == "GET" and route.versioned:
+        others["304"] = {"description": "The client has this version.", "headers": _refs("headers", ("ETag",))}
+    return others
+
+
+def _body_schema(route: Route, binder: Binder, message: Json) -> Json:
+    """The message without what comes from elsewhere; as the edge takes it, so with nothing else."""
+    properties = {name: dict(message["properties"][name]) for name in binder.fields}
+    if route.method == "POST":  # null means the default
+        for name, field in binder.fields.items():
+            if not field.required and _without_null(properties[name]) == properties[name]:
+                default = {"default": properties[name].pop("default")} if "default" in properties[name] else {}
+                properties[name] = {"anyOf": [properties[name], {"type": "null"}], **default}
+    return {
+        **message,
+        "properties": properties,
+        "required": [name for name in message.get("required", []) if name in properties],
+        "additionalProperties": False,
+    }
+
+
+def _without_null(schema: Json) -> Json:
+    """A parameter that is not sent is not null."""
+    rest = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
+    if len(rest) == len(schema.get("anyOf", [])):
+        return schema
+    return dict(rest[0]) if len(rest) == 1 else {**schema, "anyOf": rest}
+
+
+def _operations() -> dict[str, Json]:
+    def operation(
+        about: str | None, content: Json, *, name: str, security: bool = False, also: Json | None = None
+    ) -> Json:
+        return {
+            "get": {
+                "operationId": name,
+                "summary": (about or "").partition("\n")[0],
+                "tags": [_OPERATIONS],
+                "security": [{"bearer": []}] if security else [],
+                "responses": {"200": {"description": "OK", "content": content}, **(also or {})},
+            }
+        }
+
+    ready = {JSON: {"schema": {"$ref": "#/components/schemas/Ready"}}}
+    return {
+        Healthz.path: operation(
+            Healthz.__doc__, {JSON: {"schema": {"$ref": "#/components/schemas/Health"}}}, name="healthz"
+        ),
+        Readyz.path: operation(
+            Readyz.__doc__, ready, name="readyz", also={"503": {"description": "Not ready.", "content": ready}}
+        ),
+        MetricsPage.path: operation(
+            MetricsPage.__doc__,
+            {"text/plain": {"schema": {"type": "string"}}},
+            name="metrics",
+            security=True,
+            also={"401": {"$ref": "#/components/responses/401"}},
+        ),
+        Document.path: operation(Document.__doc__, {JSON: {"schema": {"type": "object"}}}, name="openapi"),
+    }
+
+
+def _refs(kind: str, names: Iterable[str]) -> Json:
+    return {name: {"$ref": f"#/components/{kind}/{name}"} for name in names}
+
+
+def _header(about: str, **schema: Any) -> Json:
+    return {"description": about, "schema": {"type": "string", **schema}}
+
+
+def _parameter(name: str, about: str, **schema: Any) -> Json:
+    return {"name": name, "in": "header", **_header(about, **schema)}
+
+
+_PARAMETERS: Json = {
+    "X-Request-Id": _parameter(
+        "X-Request-Id", "Names this request in answers and logs.", pattern="^[A-Za-z0-9_.-]{1,128}$"
+    ),
+    "traceparent": _parameter("traceparent", "W3C Trace Context; the trace is continued."),
+    "Prefer": _parameter("Prefer", "`wait=N`: seconds, decimal, that the client waits (RFC 7240)."),
+    "Idempotency-Key": _parameter(
+        "Idempotency-Key",
+        "Makes it safe to send the request again: the same answer for 24 hours.",
+        pattern="^[\\x21-\\x7e]{1,255}$",
+    ),
+    "If-Match": _parameter("If-Match", 'Act only on these versions: `"3"`, a list of such tags, or `*`.'),
+    "If-None-Match": _parameter("If-None-Match", "Answer 304 when the client has the present version."),
+}
+_HEADERS: Json = {
+    "X-Request-Id": _header("The request's own id, or a fresh one."),
+    "RateLimit": _header("What is left in the present window (draft-ietf-httpapi-ratelimit-headers)."),
+    "RateLimit-Policy": _header("The class of limits that the call counts in."),
+    "Retry-After": _header("Seconds after which a new try makes sense.", type="integer"),
+    "WWW-Authenticate": _header("How to prove who is asking."),
+    "Allow": _header("The methods that the path knows."),
+    "Location": _header("Where that which was made is."),
+    "ETag": _header('The version, as a strong tag: `"3"`.'),
+    "Idempotency-Replayed": _header("`true`: the answer was made for an earlier request with this key."),
+}
+_PROBLEM_HEADERS: Mapping[int, Sequence[str]] = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After", "RateLimit", "RateLimit-Policy"),
+    503: ("Retry-After",),
+}
+_PROBLEMS: Mapping[int, str] = {
+    400: "The request cannot be read: `request.malformed`.",
+    401: "Who is asking is not proven: `auth.required`, `auth.token_invalid`, `auth.invalid_credentials` and others.",
+    403: "The caller may not do this: `auth.forbidden`, `auth.scope_missing`, `auth.session_required` and others.",
+    404: "There is none, or not for this caller: `<kind>.not_found`.",
+    408: "The body did not arrive in time: `request.timeout`.",
+    409: "The present state does not allow it: `idempotency.in_progress` and those that the call names.",
+    412: "Another version than `If-Match` allows: `request.precondition_failed`.",
+    413: "The body is too large: `request.too_large`.",
+    415: "The body is not application/json: `request.media_type`.",
+    422: "The request breaks a rule: `request.invalid` with `errors`, `idempotency.key_reused` and those of the call.",
+    429: "Too many calls: `rate.limited`, `auth.throttled`.",
+    500: "A fault of ours: `internal`.",
+    503: "An actor or what it needs is away, or has too much to do: `edge.unavailable`, `edge.overloaded`.",
+    504: "The actor did not answer in time: `edge.timeout`. Try again with the same Idempotency-Key.",
+}

@@ -52,9 +52,7 @@ class Readyz:
         dependencies = await self._readiness()
         ready = all(each == "ok" for each in dependencies.values())
         status = "draining" if self.draining else "ok" if ready else "unavailable"
-        return Answer(
-            200 if status == "ok" else 503, msgspec.json.encode(Ready(status, dependencies)), headers=_FRESH
-        )
+        return Answer(200 if status == "ok" else 503, msgspec.json.encode(Ready(status, dependencies)), headers=_FRESH)
 
 
 class MetricsPage:

@@ -76,6 +76,11 @@ class Route:
         return 204 if reply_type(self.message) in (None, NoneType) else 200
 
     @property
+    def versioned(self) -> bool:
+        """Whether success answers with a resource that has a version, and so an ETag."""
+        return "version" in getattr(reply_type(self.message), "__struct_fields__", ())
+
+    @property
     def has_body(self) -> bool:
         """Whether fields come from a JSON body; from the query otherwise."""
         return self.method in ("POST", "PUT", "PATCH")
@@ -118,16 +123,12 @@ def post(
     )
 
 
-def put(
-    path: str, message: type[Request[Any]], *, scope: str | None = None, grants: tuple[Vouch, ...] = ()
-) -> Route:
+def put(path: str, message: type[Request[Any]], *, scope: str | None = None, grants: tuple[Vouch, ...] = ()) -> Route:
     """Set something as a whole. Fields come from the body."""
     return Route(method="PUT", path=path, message=message, scope=scope, grants=grants)
 
 
-def patch(
-    path: str, message: type[Request[Any]], *, scope: str | None = None, grants: tuple[Vouch, ...] = ()
-) -> Route:
+def patch(path: str, message: type[Request[Any]], *, scope: str | None = None, grants: tuple[Vouch, ...] = ()) -> Route:
     """Change some fields. The message tells "not sent" (`UnsetType`) from null."""
     return Route(method="PATCH", path=path, message=message, scope=scope, grants=grants)
 

@@ -44,7 +44,8 @@ class Router:
         node = self._root
         for segment in path.split("/")[1:]:
             if segment.startswith("{"):
-                node.parameter = node.parameter or _Node()
+                if node.parameter is None:
+                    node.parameter = _Node()
                 node = node.parameter
             else:
                 node = node.named.setdefault(segment, _Node())
@@ -63,14 +64,14 @@ class Router:
                 segments = [unquote(segment, errors="strict") for segment in segments]
             except UnicodeDecodeError:
                 return {}, []
-        node: _Node | None = self._root
+        node = self._root
         values: list[str] = []
         for segment in segments:
-            named = node.named.get(segment)
-            if named is None:
-                named = node.parameter
-                if named is None:
+            following = node.named.get(segment)
+            if following is None:
+                following = node.parameter
+                if following is None:
                     return {}, []
                 values.append(segment)
-            node = named
+            node = following
         return node.endpoints, values

@@ -47,7 +47,7 @@ def free_port() -> Callable[[], int]:
 
 
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest) -> Iterator[Fetch]:
+def real_server(request: pytest.FixtureRequest) -> Iterator[Fetch]:
     """Call it with a kind of server for the address of one; it is stopped at the end of the run, if it is ours."""
     config = request.config
     findings = config.stash[FINDINGS]
@@ -73,26 +73,26 @@ def server(request: pytest.FixtureRequest) -> Iterator[Fetch]:
 
 
 @pytest.fixture(scope="session")
-async def amqp_url(server: Fetch) -> str:
+async def amqp_url(real_server: Fetch) -> str:
     """A RabbitMQ broker."""
-    return await server(obtain.BROKER)
+    return await real_server(obtain.BROKER)
 
 
 @pytest.fixture(scope="session")
-async def postgres_url(server: Fetch, run_id: str) -> AsyncIterator[str]:
+async def postgres_url(real_server: Fetch, run_id: str) -> AsyncIterator[str]:
     """An empty PostgreSQL database, `troupe_<run_id>`, dropped at the end."""
-    url, name = await server(obtain.STORE), f"troupe_{run_id}"
+    url, name = await real_server(obtain.STORE), f"troupe_{run_id}"
     yield await answers.create_database(url, name)
     await answers.drop_database(url, name)
 
 
 @pytest.fixture(scope="session")
-async def redis_url(server: Fetch) -> str:
+async def redis_url(real_server: Fetch) -> str:
     """A Redis server; whoever writes to it puts `run_id` before the keys."""
-    return await server(obtain.CACHE)
+    return await real_server(obtain.CACHE)
 
 
 @pytest.fixture(scope="session")
-async def s3_url(server: Fetch) -> str:
+async def s3_url(real_server: Fetch) -> str:
     """A bucket of an S3 server: `s3://bucket?endpoint=http://key:secret@host:port`."""
-    return await server(obtain.BLOBS)
+    return await real_server(obtain.BLOBS)

@@ -62,17 +62,23 @@ class ProjectRecords:
         sql = f"insert into project ({', '.join(_PROJECT)}) values ({places}) on conflict (created_by, key) do nothing"  # noqa: S608 # constants
         return await self._session.execute(sql, *msgspec.structs.astuple(project)) == 1
 
+    async def keys_of(self, creator: str) -> set[str]:
+        """The keys of all projects that someone has created."""
+        return {
+            row["key"] for row in await self._session.fetch("select key from project where created_by = $1", creator)
+        }
+
     async def page_of(
-        self, user_id: str, *, limit: int, before: tuple[int, str] | None
+        self, user_id: str, *, limit: int, after: tuple[int | str, str] | None
     ) -> list[tuple[ProjectRow, ProjectRole]]:
         """Those that someone takes part in, newest first, with their role."""
         columns = ", ".join(f"p.{column}" for column in _PROJECT)
-        older = "" if before is None else "and (p.created_at, p.id) < ($3, $4)"
+        older = "" if after is None else "and (p.created_at, p.id) < ($3, $4)"
         sql = (
             f"select m.role, {columns} from member m join project p on p.id = m.project_id"  # noqa: S608 # constants
             f" where m.user_id = $1 {older} order by p.created_at desc, p.id desc limit $2"
         )
-        rows = await self._session.fetch(sql, user_id, limit, *(before or ()))
+        rows = await self._session.fetch(sql, user_id, limit, *(after or ()))
         return [(ProjectRow(*columns), role) for role, *columns in (row.values() for row in rows)]
 
     async def roles(self, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], ProjectRole]:
@@ -121,6 +127,10 @@ class ProjectRecords:
             *arguments,
         )
         return {row["project_id"]: Board(row["last_number"], row["last_place"]) for row in rows}
+
+    async def lock_members(self, project_id: str) -> None:
+        """Nobody else changes who takes part until the transaction ends."""
+        await self._session.execute("update project set version = version where id = $1", project_id)
 
     async def lock(self, project_ids: Collection[str]) -> None:
         """Nobody else adds, deletes or re-parents tasks of these projects until the transaction ends."""

@@ -9,7 +9,6 @@ import msgspec
 
 from actors.contracts.task import ListTasks
 from actors.contracts.values import milliseconds
-from actors.pages import Place
 from actors.records.task import SEEN, Seen, TaskRow, seen_of
 from actors.records.words import Search, condition, parsed
 from runtime.ports import Session, Value
@@ -76,7 +75,7 @@ class Conditions:
         return " and ".join(self._parts).format(t=alias)
 
 
-async def page(session: Session, query: ListTasks, user_id: str, after: Place | None) -> list[Seen]:
+async def page(session: Session, query: ListTasks, user_id: str, after: tuple[int | str, str] | None) -> list[Seen]:
     """The tasks that someone may see and that meet the query, up to one more than its limit."""
     search = None if query.q is None else parsed(query.q)
     if search is not None and not search:
@@ -85,7 +84,7 @@ async def page(session: Session, query: ListTasks, user_id: str, after: Place | 
     conditions = _conditions(query, user_id, search, session.dialect)
     direction = "desc" if by.descending else "asc"
     if after is not None:
-        conditions.add(f"({by.sql}, {{t}}.id) {'<' if by.descending else '>'} ({{0}}, {{1}})", after.key, after.id)
+        conditions.add(f"({by.sql}, {{t}}.id) {'<' if by.descending else '>'} ({{0}}, {{1}})", *after)
     members = "m.user_id = $1"
     if query.project_id:
         members += f" and m.project_id = any({conditions.argument(query.project_id)})"

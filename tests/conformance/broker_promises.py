@@ -120,7 +120,8 @@ async def promise_a_request_goes_to_one_consumer_once(world: World) -> None:
 
 async def promise_a_request_that_expired_is_never_delivered(world: World) -> None:
     asker, actor = await world.broker(), await world.broker()
-    asker.request("task", b"late", ttl_ms=20)
+    asker.request("task", b"late", ttl_ms=400)
+    await until_depth(world, asker, "task", requests=1)
     await until_depth(world, asker, "task", requests=0)
     asker.request("task", b"in time", ttl_ms=LONG)
     inbox = Inbox(world)

@@ -1,0 +1,50 @@
+"""People and projects for tests of the actors."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from actors.contracts.task import CreateProject, CreateTask, Member, Project, ProjectRole, SetMember, Task
+from actors.contracts.user import Person
+from runtime.message import Event, encode
+from runtime.testing import Stage
+
+
+class Company:
+    """A few people, each with an id that nobody had before, and what they share."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.ada, self.bob, self.eve = (str(uuid.uuid4()) for _ in range(3))
+        self._seen = len(stage.events)
+
+    async def project(self, name: str = "Apollo", **fields: str) -> Project:
+        """One of Ada's."""
+        return await self.stage.ask(CreateProject(name=name, **fields), caller=self.ada)
+
+    async def join(self, project: Project, user_id: str, role: ProjectRole = "editor") -> Member:
+        """Ada lets someone in whom the user actor vouches for."""
+        person = Person(id=user_id, name="Someone", active=True, version=1)
+        grant = self.stage.grant("user", "person", user_id, encode(person))
+        command = SetMember(id=project.id, user_id=user_id, role=role)
+        return await self.stage.ask(command, caller=self.ada, grants=[grant])
+
+    async def task(self, project: Project, title: str = "Land", **fields: object) -> Task:
+        """One that Ada creates."""
+        command = CreateTask(project_id=project.id, title=title, **fields)  # type: ignore[arg-type] # any field of it
+        return await self.stage.ask(command, caller=self.ada)
+
+    async def tasks(self, project: Project, titles: Sequence[str]) -> list[Task]:
+        """One after the other, a second apart."""
+        made = []
+        for title in titles:
+            self.stage.advance(seconds=1)
+            made.append(await self.task(project, title))
+        return made
+
+    def events(self) -> list[Event]:
+        """What went out since the last look."""
+        new = self.stage.events[self._seen :]
+        self._seen = len(self.stage.events)
+        return new

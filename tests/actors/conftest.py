@@ -1,0 +1,48 @@
+"""Both actors on a stage, once on each kind of store; a test brings its own people and projects."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import asyncpg
+import pytest
+
+from actors.task_actor import TaskActor
+from actors.user_actor import UserActor
+from config.settings import Settings
+from runtime.keys import Sealer
+from runtime.testing import Stage
+from tests.actors.company import Company
+
+
+@contextlib.asynccontextmanager
+async def schemas(url: str, run_id: str) -> AsyncIterator[Callable[[str], str]]:
+    """Addresses of stores in schemas that are dropped at the end."""
+    names = {actor: f"actors_{run_id}_{actor}" for actor in ("user", "task")}
+    yield lambda actor: f"{url}{'&' if '?' in url else '?'}schema={names[actor]}"
+    connection = await asyncpg.connect(url)
+    for name in names.values():
+        await connection.execute(f"drop schema if exists {name} cascade")
+    await connection.close()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """The address of a PostgreSQL database; None stands for SQLite."""
+    url: str | None = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    return url
+
+
+@pytest.fixture(scope="session")
+async def stage(database: str | None, run_id: str) -> AsyncIterator[Stage]:
+    """The user and the task actor; hashing is as cheap as argon2 allows."""
+    async with contextlib.AsyncExitStack() as stack:
+        store_url = await stack.enter_async_context(schemas(database, run_id)) if database else None
+        user = UserActor(settings=Settings(argon2="8,1,1"), sealer=Sealer(b"a key of the tests"))
+        yield await stack.enter_async_context(Stage(user, TaskActor(), store_url=store_url))
+
+
+@pytest.fixture
+def company(stage: Stage) -> Company:
+    return Company(stage)
