@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from errno import EADDRINUSE
 from typing import Any
 
 import structlog
@@ -34,6 +35,9 @@ from runtime.telemetry import Metrics, logger
 
 SLOW_S = 1.0
 """Requests that take longer are logged at `info`."""
+
+CLOSE_S = 5.0
+"""What is under way in spite of `drain` may take so long when the port closes."""
 
 FIRST_KEYS_MS = 300
 """How long the start waits for the keys of access tokens; without them, the first token asks again."""
@@ -78,14 +82,15 @@ class Edge:
         with suppress(Unavailable):
             await self._tokens.fetch_keys(budget_ms=FIRST_KEYS_MS)
         host, port = self._settings.edge_host, self._settings.edge_port
-        self._runner = web.ServerRunner(Listener(self._handle))
+        self._runner = web.ServerRunner(Listener(self._handle), shutdown_timeout=CLOSE_S)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, backlog=1024)
         try:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
-            raise StartError(f"the edge cannot listen on {host}:{port}: {error.strerror or error}") from None
+            in_use = f"the port is in use; EDGE_PORT chooses another ({host}:{port})"
+            raise StartError(f"the edge cannot listen: {in_use if error.errno == EADDRINUSE else error}") from None
         return f"http://{f'[{host}]' if ':' in host else host}:{site.port}"
 
     async def drain(self) -> None:

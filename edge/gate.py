@@ -28,7 +28,7 @@ class Gate:
         :param scope: what an API token must hold; None: a session is needed.
         :raises Problem: 400, 401, 403, 429. :raises Unavailable: the user actor's keys cannot be had.
         """
-        agent = (call.request.headers.get("User-Agent") or "")[:LONGEST_AGENT] or None
+        agent = _agent(call.request.headers.get("User-Agent"))
         network = network_of(call.address)
         if public:
             self.count(call, rate, network)
@@ -53,6 +53,14 @@ class Gate:
         if token is None:
             raise unauthenticated("auth.required", "This call needs an access token.")
         return await self._tokens.verify(token)
+
+
+def _agent(header: str | None) -> str | None:
+    """The header as text; bytes that are no UTF-8 become question marks."""
+    if not header:
+        return None
+    cut = header[:LONGEST_AGENT]
+    return cut if cut.isascii() else cut.encode("utf-8", "replace").decode()
 
 
 def _check_scope(identity: Identity, scope: str | None) -> None:

@@ -90,7 +90,8 @@ class Problem(Exception):
                 errors=self.faults or UNSET,
             )
         )
-        return Answer(self.status, body, media_type=MEDIA_TYPE, headers=self.headers, close=self.close)
+        headers = (("Cache-Control", "no-store"), *self.headers)
+        return Answer(self.status, body, media_type=MEDIA_TYPE, headers=headers, close=self.close)
 
 
 def malformed(detail: str) -> Problem:

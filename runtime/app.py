@@ -116,7 +116,8 @@ class App:
                 clock=self._clock,
                 cache=cache,
                 readiness=self.readiness,
-                metrics=self.metrics.render,
+                metrics=self.metrics,
+                keys=keys,
             )
             self._stack.push_async_callback(edge.stop)
             self.address = await edge.start()

@@ -302,7 +302,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError, HttpError) as error:
-        raise BlobsAway("the object store does not answer as it should") from error
+        reason = _code(error) if isinstance(error, ClientError) else type(error).__name__
+        raise BlobsAway(f"the object store does not answer as it should ({reason})") from error
 
 
 def _code(error: ClientError) -> str:

@@ -149,7 +149,7 @@ class RedisCache:
                 yield
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             self._breaker.failed()
-            raise CacheAway("the cache does not answer") from error
+            raise CacheAway(f"the cache does not answer ({type(error).__name__})") from error
         except BaseException:
             self._breaker.left()
             raise

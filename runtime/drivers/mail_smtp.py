@@ -7,6 +7,8 @@ a greeting, log-in or TLS that fails is for the operator to mend, and the mail m
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import ClassVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -16,6 +18,7 @@ from aiosmtplib import (
     SMTPException,
     SMTPRecipientRefused,
     SMTPRecipientsRefused,
+    SMTPResponseException,
     SMTPSenderRefused,
 )
 
@@ -82,18 +85,21 @@ class SmtpMailer:
             await self._leave()
 
     async def ping(self) -> None:
-        async with self._turn:
-            try:
-                await self._ready()
-            except (SMTPException, OSError) as error:
-                raise MailerAway("the mail server does not answer") from error
+        async with self._conversation():
+            pass  # to begin one is all that is asked
 
     async def send(self, mail: Mail) -> None:
         message = render(mail, self._sender)
+        async with self._conversation():
+            await self._smtp.sendmail(self._sender.address, [mail.to], message)
+
+    @asynccontextmanager
+    async def _conversation(self) -> AsyncIterator[None]:
+        """One at a time, over a connection that answers; failures are raised as the port's."""
         async with self._turn:
             try:
                 await self._ready()
-                await self._smtp.sendmail(self._sender.address, [mail.to], message)
+                yield
             except (SMTPException, OSError) as error:
                 raise _verdict(error) from error
             except BaseException:
@@ -127,4 +133,5 @@ def _verdict(error: Exception) -> Exception:
         error = error.recipients[0]
     if isinstance(error, SMTPSenderRefused | SMTPRecipientRefused | SMTPDataError) and error.code >= 500:
         return Invalid("mail.refused", f"the mail server refuses it: {error.code} {error.message}")
-    return MailerAway("the mail server does not take mail now", retry_after=5.0)
+    reason = error.code if isinstance(error, SMTPResponseException) else type(error).__name__
+    return MailerAway(f"the mail server does not take mail now ({reason})", retry_after=5.0)

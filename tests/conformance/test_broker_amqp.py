@@ -276,11 +276,17 @@ async def test_publishing_through_cuts_loses_nothing_that_was_confirmed(
 
 
 async def test_a_pause_outlives_a_reconnect(proxy: Wiretap, world: AmqpWorld, pair: Pair) -> None:
+    inbox = Inbox(world)
+    await pair.actor.consume_requests("note", inbox.take, prefetch=10)
     await pair.consumer.pause()
     await proxy.cut()
-    await until_available(world, pair.asker, False)
-    await until_available(world, pair.asker, True)
+    for broker in (pair.asker, pair.actor):
+        await until_available(world, broker, False)
+    for broker in (pair.asker, pair.actor):
+        await until_available(world, broker, True)
     pair.asker.request("task", b"|waiting", ttl_ms=LONG)
+    pair.asker.request("note", b"marker", ttl_ms=LONG)
+    await inbox.take_and_ack(1)
     await until_depth(world, pair.asker, "task", requests=1)
     await pair.consumer.resume()
     await until_depth(world, pair.asker, "task", requests=0)
