@@ -34,7 +34,7 @@ from actors.project_keys import candidates
 from actors.records.project import ProjectRow
 from actors.records.task import Entry, Seen, TaskRecords, TaskRow
 from actors.records.task_list import order, page
-from actors.task_fields import changed_task, new_task, position, time_faults
+from actors.task_fields import changed_task, new_task, position
 from actors.task_mentions import Known, Mentions
 from runtime.actor import Actor, handles
 from runtime.context import Context, ManyContext
@@ -246,8 +246,7 @@ class TaskActor(Actor[TaskRecords]):
             await ctx.records.projects.lock({project_id for project_id, _ in roles})
         known = await Known.look_up(ctx.records, mentions, roles)
         return [
-            _barred(roles.get((command.project_id, caller)), "owner", "editor")
-            or known.refusal(each, time_faults(command))
+            _barred(roles.get((command.project_id, caller)), "owner", "editor") or known.refusal(each)
             for command, caller, each in zip(commands, callers, mentions, strict=True)
         ]
 
@@ -276,7 +275,7 @@ class TaskActor(Actor[TaskRecords]):
             await records.projects.lock([project])
         members = await records.projects.roles([(project, id) for id in assignees]) if assignees else {}
         mentions = Mentions(project, assignees, mentioned("label_ids"), parent)
-        refusal = (await Known.look_up(records, [mentions], members)).refusal(mentions, time_faults(command))
+        refusal = (await Known.look_up(records, [mentions], members)).refusal(mentions)
         if refusal is not None:
             raise refusal
         if parent and task.id in await records.ancestors(parent):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -12,13 +12,9 @@ from msgspec import UNSET
 from actors.contracts.task import CreateTask, UpdateTask
 from actors.contracts.values import milliseconds
 from actors.records.task import EMPTY, TaskRow, ids
-from runtime.errors import Fault
 
 BLANK: Final = CreateTask(project_id="", title="")
 """What null stands for in a change: the default of a new task."""
-
-EARLIEST: Final = datetime(1, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 def new_task(command: CreateTask, *, id: str, number: int, position: str, creator: str | None, now: int) -> TaskRow:
@@ -69,18 +65,6 @@ def changed_task(command: UpdateTask, task: TaskRow, now: int) -> tuple[TaskRow,
     if "status" in changes:
         changes["completed_at"] = now if changes["status"] == "done" else None
     return msgspec.structs.replace(task, **changes, updated_at=now, version=task.version + 1), names
-
-
-def time_faults(command: CreateTask | UpdateTask) -> list[Fault]:
-    """Times that no answer could show: an offset can move them out of the calendar."""
-    times = [("/start_at", command.start_at), ("/due_at", command.due_at)]
-    if command.remind_at:  # neither missing, null nor empty
-        times += [(f"/remind_at/{index}", time) for index, time in enumerate(command.remind_at)]
-    return [
-        Fault(pointer, "must be in the years 1 to 9999 in UTC")
-        for pointer, time in times
-        if isinstance(time, datetime) and not EARLIEST <= time <= LATEST
-    ]
 
 
 def position(number: int) -> str:

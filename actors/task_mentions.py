@@ -44,8 +44,8 @@ class Known(msgspec.Struct, frozen=True):
             await records.projects_of_tasks(sorted(parents)) if parents else {},
         )
 
-    def refusal(self, mentions: Mentions, faults: Sequence[Fault] = ()) -> Invalid | None:
-        """What is wrong with a message: these faults of it, and each id that is not known where it should be."""
+    def refusal(self, mentions: Mentions) -> Invalid | None:
+        """Each id of a message that is not known where it should be; None when all are."""
         project = mentions.project_id
         strangers = [
             Fault(f"/assignee_ids/{index}", "must be a member of the project")
@@ -53,12 +53,9 @@ class Known(msgspec.Struct, frozen=True):
             if (project, id) not in self.members
         ]
         others = [
-            *faults,
-            *(
-                Fault(f"/label_ids/{index}", "must be a label of the project")
-                for index, id in enumerate(mentions.label_ids)
-                if self.labels.get(id) != project
-            ),
+            Fault(f"/label_ids/{index}", "must be a label of the project")
+            for index, id in enumerate(mentions.label_ids)
+            if self.labels.get(id) != project
         ]
         if mentions.parent_id and self.parents.get(mentions.parent_id) != project:
             others.append(Fault("/parent_id", "must be a task of the same project"))

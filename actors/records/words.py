@@ -40,7 +40,8 @@ class Search(msgspec.Struct, frozen=True):
 
 def folded(*texts: str) -> str:
     """The words of texts as they are stored and compared."""
-    return f" {BORDER} ".join(" ".join(_words(text)) for text in texts)
+    first, *others = (_words(text) for text in texts)
+    return " ".join([*first, *(word for words in others for word in (BORDER, *words))])
 
 
 def parsed(query: str) -> Search:

@@ -96,7 +96,7 @@ class Link:
         """Try all hosts, in random order so that a cluster shares its clients, until one answers."""
         while True:
             if failures:
-                await asyncio.sleep(random.uniform(0, min(LONGEST_RETRY_S, FIRST_RETRY_S * 2**failures)))  # noqa: S311 # no secret
+                await asyncio.sleep(random.uniform(0, min(LONGEST_RETRY_S, FIRST_RETRY_S * 2**failures)))
             for url in random.sample(self._urls, len(self._urls)):
                 try:
                     return await Wire.dial(url, self._name, self._changed)
@@ -108,6 +108,10 @@ class Link:
         try:
             async with asyncio.timeout(BUILD_S):
                 await self._build(wire)
+        except TimeoutError as error:
+            wire.cut("it could not be built up in time")
+            await wire.close()
+            raise BrokerAway(f"the message broker has not declared the queues within {BUILD_S:.0f} s") from error
         except BaseException:
             wire.cut("it could not be built up")
             await wire.close()

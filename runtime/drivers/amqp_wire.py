@@ -103,6 +103,7 @@ class Lane(Channel):
         self._unconfirmed: dict[int, asyncio.Future[bool]] = {}
         self._published = 0
         self._consumer = ""
+        self._no_ack = False
         self.on_consumer_cancel_callbacks.add(lambda _: wire.cut("the broker cancelled a consumer: its queue is gone"))
 
     def publish(
@@ -117,15 +118,19 @@ class Lane(Channel):
 
         The future says whether the broker has it safe; False too when it was returned or the connection was lost.
         """
+        confirmed: asyncio.Future[bool] = self.loop.create_future()
+        if self._wire.lost.done():
+            confirmed.set_result(False)
+            return confirmed
         self._published += 1
-        confirmed = self._unconfirmed[self._published] = self.loop.create_future()
+        self._unconfirmed[self._published] = confirmed
         # a return names no delivery tag, so that the tag travels along: correct also for two of one message id
         properties = spec.Basic.Properties(delivery_mode=2, message_id=id, correlation_id=str(self._published))
         self._send(exchange, key, body, properties, mandatory)
         return confirmed
 
     def declare_exchange(self, name: str) -> None:
-        """A durable topic exchange. Declarations are sent without waiting for their answers; `sync` waits for all."""
+        """A durable topic exchange. Declarations are sent without a wait each; `declared` waits for all."""
         self._tell(spec.Exchange.Declare(exchange=name, exchange_type="topic", durable=True, nowait=True))
 
     def declare_queue(self, name: str, arguments: Mapping[str, Any]) -> None:
@@ -140,15 +145,16 @@ class Lane(Channel):
         self._tell(spec.Queue.Bind(queue=queue, exchange=exchange, routing_key=key, nowait=True))
 
     async def sync(self) -> None:
-        """Returns when the broker has done all that was sent on this lane.
-
-        :raises StartError: a declaration was refused, for what exists has other arguments.
-        """
+        """Returns when the broker has done all that was sent on this lane."""
         self._wire.flush()
+        with away():
+            # any call with an answer would do; `consume` sets its own prefetch again
+            await self.basic_qos(prefetch_count=0)
+
+    async def declared(self) -> None:
+        """Returns when all declarations are done. :raises StartError: what exists has other arguments."""
         try:
-            with away():
-                # any call with an answer would do; `consume` sets its own prefetch again
-                await self.basic_qos(prefetch_count=0)
+            await self.sync()
         except BrokerAway as error:
             refusal = self.closing.exception() if self.is_closed and not self.closing.cancelled() else None
             if isinstance(refusal, ChannelPreconditionFailed):
@@ -162,7 +168,7 @@ class Lane(Channel):
         self, queue: str, deliver: Callable[[Held], None], *, prefetch: int = 0, no_ack: bool = False
     ) -> None:
         """Take messages of a queue; one consumer a lane. After `cancel` it may be called again."""
-        self._deliver = deliver
+        self._deliver, self._no_ack = deliver, no_ack
         with away():
             await self.basic_qos(prefetch_count=prefetch)
             started = await self.rpc(spec.Basic.Consume(queue=queue, no_ack=no_ack))
@@ -219,8 +225,9 @@ class Lane(Channel):
             if self._deliver is not None:
                 self._deliver(held)
         except Exception:
-            log.exception("a consumer's callback failed; the message is requeued")
-            held.requeue()
+            log.exception("a consumer's callback failed; what it can settle is requeued")
+            if not self._no_ack:
+                held.requeue()
 
     async def _on_return_frame(self, frame: spec.Basic.Return) -> None:
         message = await self._content(frame)

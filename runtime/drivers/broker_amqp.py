@@ -2,7 +2,7 @@
 
 Names, all behind the prefix of the installation: topic exchange `events`; for each actor the queues `requests`
 (classic or quorum, a setting), `events` and `dead` (quorum); for each process one exclusive queue `reply.<random>`.
-RabbitMQ refuses to declare a queue anew with other arguments: whoever changes `_queues` changes a queue's name too.
+RabbitMQ refuses to declare a queue anew with other arguments: whoever changes them in `_declare` renames the queue.
 
 Requests and replies are transient, unconfirmed and without a wait. Publications are persistent and confirmed, many
 in flight. Two connections, since a broker that is short of memory stops reading from one that publishes.
@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import structlog
 
 from runtime.drivers.amqp_link import Link
 from runtime.drivers.amqp_wire import Held, Lane, Wire
@@ -33,6 +35,8 @@ CONFIRM_S = 30.0
 HEARTBEAT_S = 10
 WATCH_S = 5.0
 """How often a connection is asked whether it and its consumers are there, and how long it may take to answer."""
+
+log = structlog.get_logger()
 
 QueueType = Literal["classic", "quorum"]
 
@@ -52,10 +56,18 @@ def hosts(url: str) -> list[str]:
     """One URL for each host of `url`, the default heartbeat filled in."""
     parts = urlsplit(url)
     login, _, names = parts.netloc.rpartition("@")
-    if parts.scheme not in ("amqp", "amqps") or not all(names.split(",")):
+    if parts.scheme not in ("amqp", "amqps") or not all(_is_host(name) for name in names.split(",")):
         raise SettingError("a broker is given as amqp://user:password@host:port/vhost; hosts are separated by commas")
     query = urlencode({"heartbeat": str(HEARTBEAT_S), **dict(parse_qsl(parts.query))})
     return [f"{parts.scheme}://{login}{'@' if login else ''}{name}{parts.path}?{query}" for name in names.split(",")]
+
+
+def _is_host(name: str) -> bool:
+    try:
+        parts = urlsplit(f"//{name}")
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number up to 65535, or half an IPv6 address
+        return False
 
 
 class AmqpSubscription:
@@ -278,7 +290,7 @@ class AmqpBroker:
         for route, actors in self._topology.bindings.items():
             for actor in actors:
                 lane.bind(self._names(actor).events, self._exchange, route)
-        await lane.sync()
+        await lane.declared()
 
     async def _probe_publishing(self, _: Wire) -> None:
         if self._plain is not None:
@@ -296,7 +308,9 @@ class AmqpBroker:
 
     def _on_return(self, queue: str, body: bytes) -> None:
         if self._returned is not None:  # of what is sent on this lane only requests are mandatory
-            self._returned(queue.removeprefix(f"{self._prefix}.").removesuffix(".requests"), body)
+            actor = queue.removeprefix(f"{self._prefix}.").removesuffix(".requests")
+            # by the loop, so that a fault of the callback is the loop's to report and not the end of the lane
+            asyncio.get_running_loop().call_soon(self._returned, actor, body)
 
     def _changed(self) -> None:
         """A connection has come or gone, or the broker has blocked or unblocked publishing."""
@@ -309,4 +323,7 @@ class AmqpBroker:
         if available != self._available:
             self._available = available
             if self._told is not None:
-                self._told(available)
+                try:
+                    self._told(available)
+                except Exception:
+                    log.exception("the callback for changes failed")

@@ -82,7 +82,7 @@ async def test_null_sets_the_default(company: Company) -> None:
               "parent_id", "recurrence", "estimate_minutes")  # fmt: skip
     plain = await change(company, task, **dict.fromkeys(fields))
     assert (plain.description, plain.status, plain.priority, plain.assignee_ids) == ("", "todo", 0, [])
-    assert plain.start_at is plain.due_at is plain.estimate_minutes is plain.completed_at is None
+    assert (plain.start_at, plain.due_at, plain.estimate_minutes, plain.completed_at) == (None, None, None, None)
     assert plain.remind_at == []
 
 
@@ -106,7 +106,7 @@ async def test_only_the_newly_assigned_are_told(stage: Stage, company: Company) 
     task = await company.task(project, assignee_ids=[company.ada])
     company.events()
     changed = await change(company, task, assignee_ids=[company.bob, company.ada])
-    by = {"task": changed, "actor_id": company.ada, "at": changed.updated_at}
+    by: dict[str, Any] = {"task": changed, "actor_id": company.ada, "at": changed.updated_at}
     assert company.events() == [
         TaskUpdated(**by, changed=["assignee_ids"]),
         TaskAssigned(**by, assignee_id=company.bob),
@@ -202,7 +202,7 @@ async def test_a_deleted_task_takes_its_subtasks_along_and_can_still_be_read(sta
     apart = await company.task(project)
     company.events()
     stage.advance(seconds=1)
-    assert await stage.ask(DeleteTask(id=top.id), caller=company.ada) is None
+    await stage.ask(DeleteTask(id=top.id), caller=company.ada)
     gone = [await stage.ask(GetTask(id=task.id), caller=company.ada) for task in (top, below)]
     assert all(task.deleted_at and task.version == 2 for task in gone)
     assert (await stage.ask(GetTask(id=apart.id), caller=company.ada)).deleted_at is None
@@ -243,10 +243,8 @@ async def test_no_subtask_outlives_its_parent(stage: Stage, company: Company) ->
     for _ in range(5):
         parent = await company.task(project)
         command = CreateTask(project_id=project.id, title="late", parent_id=parent.id)
-        _, made = await asyncio.gather(
-            stage.ask(DeleteTask(id=parent.id), caller=company.ada),
-            stage.ask(command, caller=company.ada),
-            return_exceptions=True,
+        _, (made,) = await asyncio.gather(
+            stage.ask(DeleteTask(id=parent.id), caller=company.ada), stage.ask_all([command], caller=company.ada)
         )
         if isinstance(made, Task):
             assert (await stage.ask(GetTask(id=made.id), caller=company.ada)).deleted_at

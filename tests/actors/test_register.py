@@ -94,7 +94,7 @@ async def test_resync_tells_every_account_again_in_pages(stage: Stage, monkeypat
             vouch=lambda *_: pytest.fail("resync vouches for nobody"),
             caller=Caller(),
         )
-        after = await dispatch.actor.resync(context, after)  # type: ignore[attr-defined] # the user actor has it
+        after = await dispatch.actor.resync(context, after)
         told += [event for event in context.emitted if isinstance(event, UserUpdated)]
         assert len(context.emitted) <= 2
         pages += 1

@@ -87,7 +87,10 @@ async def test_memory_publishes_once_what_is_published_again_while_it_is_open(me
     assert len(inbox.seen) == 1
 
 
-@pytest.mark.parametrize("url", ["amqp://", "http://host/", "amqp://a,,b/", "amqp://guest:guest@/"])
+@pytest.mark.parametrize(
+    "url",
+    ["amqp://", "http://host/", "amqp://a,,b/", "amqp://guest:guest@/", "amqp://host:port/", "amqp://host:99999/"],
+)
 def test_a_wrong_amqp_url_is_refused(url: str) -> None:
     with pytest.raises(SettingError, match="amqp://user:password@host"):
         broker_amqp.connect(url, prefix="t")

@@ -14,28 +14,35 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from actors.contracts.user import GetMe, GetPublicKeys, PublicKey, User
 from runtime.actor import Actor, handles
 from runtime.context import Context
+from runtime.ports import Session
 
 ORIGIN = "http://edge.test"
 USER, SESSION = (f"01a20bcc-acb5-7000-971e-45359f8ce9c{n}" for n in (4, 5))
 
 
-class KeyKeeper(Actor[Any]):
+class NoRecords:
+    """It keeps nothing."""
+
+    def __init__(self, session: Session) -> None: ...
+
+
+class KeyKeeper(Actor[NoRecords]):
     """`asked` counts how often somebody wanted the keys."""
 
     name = "user"
-    records = object
+    records = NoRecords
 
     def __init__(self) -> None:
         self.keys: dict[str, ec.EllipticCurvePrivateKey] = {"first": ec.generate_private_key(ec.SECP256R1())}
         self.asked = 0
 
     @handles
-    async def public_keys(self, query: GetPublicKeys, ctx: Context[Any]) -> list[PublicKey]:
+    async def public_keys(self, query: GetPublicKeys, ctx: Context[NoRecords]) -> list[PublicKey]:
         self.asked += 1
         return [_public(kid, key) for kid, key in self.keys.items()]
 
     @handles
-    async def me(self, query: GetMe, ctx: Context[Any]) -> User:
+    async def me(self, query: GetMe, ctx: Context[NoRecords]) -> User:
         caller = ctx.caller
         assert caller.id is not None
         now = "2026-11-24T09:30:00.000Z"

@@ -1,0 +1,61 @@
+"""`python -m bench [rpc] [http] [embedded] [boot]`: exit code 0 when every target is reached, 1 when one is not."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+
+from bench.contest import Contest, Failure, Result, hold
+from bench.report import table
+from tests.servers import Unobtainable
+
+CONTESTS = ("rpc", "http", "embedded", "boot")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 all targets reached, 1 some not, 2 it could not be measured."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=sys.modules["bench"].__doc__)
+    parser.add_argument("contests", nargs="*", metavar="CONTEST", help=f"of {', '.join(CONTESTS)}; default: all")
+    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement; default: 3")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
+    arguments = parser.parse_args(argv)
+    if unknown := set(arguments.contests) - set(CONTESTS):
+        parser.error(f"no such contest: {', '.join(unknown)}")
+    results: list[Result] = []
+    try:
+        for name in arguments.contests or CONTESTS:
+            results += asyncio.run(_measure(name, arguments.rounds, arguments.seconds))
+    except (Failure, Unobtainable) as error:
+        print(f"\nbench: {error}", file=sys.stderr)
+        return 2
+    print(table(results))
+    if arguments.json:
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+    return 0 if all(result.reached for result in results) else 1
+
+
+async def _measure(name: str, rounds: int, seconds: float) -> list[Result]:
+    with tempfile.TemporaryDirectory(prefix="troupe-bench-") as directory:
+        prepared: AbstractAsyncContextManager[Contest] = import_module(f"bench.{name}").contest(
+            Path(directory), seconds
+        )
+        async with prepared as contest:
+            return await hold(contest, rounds=rounds, say=_progress)
+
+
+def _progress(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

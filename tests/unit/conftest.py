@@ -1,0 +1,45 @@
+"""The counter on each kind of store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from runtime.connect import store_at
+from runtime.context import system_clock
+from runtime.ports import Store
+from tests.unit.counter import MIGRATIONS
+from tests.unit.house import House
+
+
+@pytest.fixture(scope="session")
+def schemas() -> Iterator[int]:
+    """Numbers of schemas; all go with the database of the run."""
+    return count(1)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path, schemas: Iterator[int]) -> str:
+    """The address of an empty store: a file, then a schema."""
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path}/counter.db?synchronous=normal"
+    url: str = request.getfixturevalue("postgres_url")
+    return f"{url}{'&' if '?' in url else '?'}schema=unit{next(schemas)}"
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
+    """A store with the counter's tables."""
+    store = store_at(store_url, "counter", system_clock, pool_size=6)
+    await store.open()
+    await store.migrate(MIGRATIONS)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def house(store: Store) -> House:
+    return House(store)
