@@ -188,9 +188,11 @@ class App:
         unfinished = await asyncio.gather(*(consumer.drain(DRAIN_S) for consumer in self._consumers))
         for ids in filter(None, unfinished):
             logger().warning("stop.unfinished", ids=ids)
-        for relay in self._relays:
-            while await relay.step():
-                pass
+        if self._broker is not None and "durable" not in self._broker.lacks:
+            # a broker that keeps what it was given: nothing need wait for the next start
+            for relay in self._relays:
+                while await relay.step():
+                    pass
         await self._stack.aclose()
 
     async def run(self, ready: Callable[[App], None]) -> int:

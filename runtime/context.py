@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypeVar
@@ -37,7 +37,7 @@ class Ids:
             # 48 bits of ms and 12 bits that count within a ms; both together never decrease
             self._last = max(self._last + 1, self._clock() << 12)
             stamp = self._last
-        tail = uuid.uuid4().int & ((1 << 62) - 1)
+        tail = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
         value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | tail
         text = f"{value:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -22,6 +22,9 @@ POLL_S = 0.2
 WINDOW = 500
 """Rows published together, before their confirms are awaited."""
 
+ROUNDS = 8
+"""Windows that are under way at a time."""
+
 
 class Relay:
     """Publishes the outbox of one actor."""
@@ -41,32 +44,53 @@ class Relay:
         self._wake.set()
 
     async def run(self) -> None:
-        """For ever: publish what is offered, and what others have left behind."""
-        while True:
-            if not await self.step():
-                self._wake.clear()
-                if not self._fresh:
-                    await _wait(self._wake, POLL_S)
+        """For ever: publish what is offered, and what others have left behind.
+
+        A round does not wait for the one before it: a broker may confirm an event only when it was handled.
+        """
+        async with asyncio.TaskGroup() as rounds:
+            room = asyncio.Semaphore(ROUNDS)
+            while True:
+                rows = await self._take()
+                if rows:
+                    await room.acquire()
+                    rounds.create_task(self._send(rows)).add_done_callback(lambda _: room.release())
+                else:
+                    await self._rest()
 
     async def step(self) -> int:
-        """One round; how many rows the broker has confirmed."""
+        """One round, awaited; how many rows the broker has confirmed."""
+        return await self._send(await self._take())
+
+    async def _take(self) -> Sequence[Outgoing]:
+        """What was offered, or rows whose lease has lapsed."""
         if not self._broker.available:
             self._fresh.clear()  # their lease lapses, and they are found in the store
-            return 0
+            return ()
         rows, self._fresh = self._fresh[:WINDOW], self._fresh[WINDOW:]
+        if rows:
+            return rows
         try:
-            if not rows:
-                rows = list(await self._store.lease_outgoing(limit=WINDOW, lease_ms=OUTBOX_LEASE_MS))
-            if not rows:
-                return 0
-            confirmed = await self._publish(rows)
-            await self._store.delete_outgoing(confirmed)
+            return await self._store.lease_outgoing(limit=WINDOW, lease_ms=OUTBOX_LEASE_MS)
         except StoreAway as error:
             logger().warning("outbox.store_away", actor=self._actor, reason=str(error))
-            await asyncio.sleep(POLL_S)
-            return 0
+            return ()
+
+    async def _send(self, rows: Sequence[Outgoing]) -> int:
+        confirmed = await self._publish(rows) if rows else []
+        if confirmed:
+            try:
+                await self._store.delete_outgoing(confirmed)
+            except StoreAway as error:
+                # they go out once more when their lease has lapsed, and meet the inbox
+                logger().warning("outbox.store_away", actor=self._actor, reason=str(error))
         self._metrics.published.labels(self._actor).inc(len(confirmed))
         return len(confirmed)
+
+    async def _rest(self) -> None:
+        self._wake.clear()
+        if not self._fresh:
+            await _wait(self._wake, POLL_S)
 
     async def _publish(self, rows: Sequence[Outgoing]) -> list[str]:
         publications: list[Publication] = []

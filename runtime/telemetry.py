@@ -52,6 +52,8 @@ def configure_logging(*, format: Literal["json", "console", "auto"], level: str)
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # it prints a traceback for each lost connection; our driver says so in a line
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 
 
 def logger() -> Any:
