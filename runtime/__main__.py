@@ -58,7 +58,8 @@ def announce(app: App) -> None:
         print(f"Troupe: {', '.join(app.names)} ready", flush=True)
         return
     print(
-        f"Troupe is ready at {app.address} ({', '.join(app.names)}). Ctrl-C stops it; data stays in {settings.var_dir}/.\n"
+        f"Troupe is ready at {app.address} ({', '.join(app.names)}). Ctrl-C stops it; "
+        f"data stays in {settings.var_dir}/.\n"
         "A first request:\n"
         f"  curl -i {app.address}/v1/users -H 'Content-Type: application/json' \\\n"
         '    -d \'{"email": "ada@example.org", "password": "a long enough phrase", "name": "Ada"}\'\n'

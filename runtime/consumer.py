@@ -17,12 +17,13 @@ from typing import Any
 import msgspec
 
 from runtime.batch import MOST, Batcher
-from runtime.dispatch import Dispatch, Received, Settle, Verdict
+from runtime.dispatch import Dispatch
 from runtime.errors import BrokerAway, Kind, MessageError, Overloaded, StoreAway
 from runtime.message import Answer, Envelope, Failed, encode, failed, frame, frame_answers, unframe
 from runtime.ports import Broker, Delivery, Parked, Subscription
 from runtime.seams import Seams
 from runtime.telemetry import Metrics, logger
+from runtime.verdict import Received, Settle, Verdict
 
 MANY_AT_ONCE = 2
 """Lists of one `many` handler that run at the same time."""
@@ -132,10 +133,11 @@ class Consumer:
     def _on_request(self, delivery: Delivery) -> None:
         try:
             envelopes, signed = unframe(delivery.body, self._key)
-            if not signed:
-                raise MessageError("a request without a signature")
         except MessageError as error:
             self._spawn(self._set_aside(delivery, str(error)))
+            return
+        if not signed:
+            self._spawn(self._set_aside(delivery, "a request without a signature"))
             return
         if delivery.redelivered:
             self._send_again(envelopes, delivery)
@@ -210,7 +212,7 @@ class Consumer:
                 await self._run([item])
                 continue
             reason = f"its consumer went away {envelope.crashes} times while it held this"
-            await self._until_stored(self._dispatch.parked_form(envelope, envelope.crashes, None, reason))
+            await self._until_stored(self._dispatch.parking.form(envelope, envelope.crashes, None, reason))
             self._settle(item, Failed(Kind.INTERNAL, "internal"))
             self._in_flight -= 1
 
@@ -248,13 +250,13 @@ class Consumer:
             self._spawn(self._set_aside(delivery, str(error)))
             return
         if delivery.redelivered:
-            again = self._dispatch.parked_form(envelope, 1, 0, "its consumer went away while it held this")
+            again = self._dispatch.parking.form(envelope, 1, 0, "its consumer went away while it held this")
             self._spawn(self._park_first(delivery, again))
         else:
             self._spawn(self._run_event(delivery, envelope))
 
     async def _run_event(self, delivery: Delivery, envelope: Envelope) -> None:
-        while (await self._dispatch([Received(envelope)]))[0] is Settle.HOLD:
+        while (await self._dispatch([Received(envelope)]))[0] is Settle.HOLD:  # noqa: ASYNC110 - a store tells nobody it is back
             await asyncio.sleep(STORE_RETRY_S)
         self._seams.at("before_ack", envelope.type)
         delivery.ack()
@@ -302,4 +304,4 @@ def _unreadable(body: bytes, key: bytes, reason: str, dispatch: Dispatch) -> Par
     except (MessageError, ValueError):
         digest = sha256(body).hexdigest()
         return Parked(digest, "unreadable", b"\x00" + encode(Envelope(digest, "unreadable", "", body)), 1, None, reason)
-    return dispatch.parked_form(envelope, 1, None, reason)
+    return dispatch.parking.form(envelope, 1, None, reason)

@@ -25,7 +25,7 @@ def system_clock() -> int:
 
 
 class Ids:
-    """UUIDv7 (RFC 9562 section 5.7) from one clock; each is greater than the one before, even when the clock goes back."""
+    """UUIDv7 (RFC 9562 section 5.7) from one clock; each is greater than the last, even when the clock goes back."""
 
     def __init__(self, clock: Clock = system_clock) -> None:
         self._clock = clock
@@ -172,7 +172,7 @@ class OutsideContext(Context[Rec]):
         self._finish = finish
 
     def step(self) -> AbstractAsyncContextManager[Rec]:
-        """A transaction of its own, committed when it is left. After a crash the handler runs again, and so does this."""
+        """A transaction of its own, committed when it is left. After a crash it runs again, with the handler."""
         return self._step()
 
     def finish(self) -> AbstractAsyncContextManager[Rec]:

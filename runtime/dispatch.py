@@ -8,24 +8,22 @@ delivered or asked for again, and meets the inbox.
 from __future__ import annotations
 
 import asyncio
-import enum
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, TypedDict
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
 
 import msgspec
 import structlog
 
 from runtime.actor import Actor, Handler
-from runtime.context import ANONYMOUS, Clock, Context, Ids, ManyContext, OutsideContext, system_clock
+from runtime.context import Clock, Context, Ids, ManyContext, system_clock
+from runtime.contexts import Contexts
 from runtime.errors import ContractError, Kind, Later, Refusal, StoreAway, Throttled, Unavailable
-from runtime.keys import Sealer, sign_grant
+from runtime.keys import Sealer
 from runtime.message import (
-    Caller,
     Envelope,
     Failed,
-    Grant,
     Message,
     Ok,
     Reply,
@@ -36,63 +34,20 @@ from runtime.message import (
     frame,
     holds_secret,
     owner,
-    read_envelope,
     reply_type,
     wire_name,
 )
-from runtime.ports import Busy, Claim, Outgoing, Parked, ParkedRow, Raced, Saved, Settled, Store, Transaction
+from runtime.parking import Parking
+from runtime.ports import Busy, Claim, Outgoing, Raced, Saved, Settled, Store, Transaction
 from runtime.seams import Seams
-from runtime.telemetry import Metrics, child_of, logger, trace_id
-
-GRANT_MS = 5_000
-"""How long an actor's word is good."""
+from runtime.telemetry import Metrics, logger, trace_id
+from runtime.verdict import Received, Settle, Verdict, kept, outcome, word
 
 OUTBOX_LEASE_MS = 5_000
 """How long the process that wrote an outbox row has for publishing it before another takes it up."""
 
 OUTSIDE_LEASE_MS = 60_000
 """How long work outside a transaction may take before another replica takes it up."""
-
-
-class Settle(enum.Enum):
-    """Verdicts without a reply."""
-
-    DONE = "done"  # handled, parked or ignored: ack
-    HOLD = "hold"  # the store is away: nothing happened, keep the delivery and try again when it is back
-
-
-Verdict = Reply | Settle
-
-
-class Surroundings(TypedDict):
-    """What every context has besides its records."""
-
-    now: int
-    new_id: Callable[[], str]
-    vouch: Callable[[str, str, bytes], Grant]
-    caller: Caller
-    grants: Sequence[Grant]
-    cause: str
-    trace: str | None
-    request_id: str | None
-
-
-class Received:
-    """An envelope in the hands of a consumer.
-
-    :ivar deadline: loop time after which nobody waits for the answer; None for events.
-    :ivar unpark: it comes from `parked`, where its row goes when it is handled.
-    """
-
-    __slots__ = ("deadline", "envelope", "trusted", "unpark")
-
-    def __init__(
-        self, envelope: Envelope, *, trusted: bool = False, deadline: float | None = None, unpark: bool = False
-    ) -> None:
-        self.envelope = envelope
-        self.trusted = trusted
-        self.deadline = deadline
-        self.unpark = unpark
 
 
 class Dispatch:
@@ -118,14 +73,14 @@ class Dispatch:
         self.actor = actor
         self.store = store
         self.table = actor.table()
-        self._key = key
         self.sealer = Sealer(key)
         self._metrics = metrics
         self._offer = offer
-        self._clock = clock
         self._new_id = new_id or Ids(clock)
         self._seams = seams or Seams("")
         self._report = report or self._log
+        self.parking = Parking(actor.name, store, self.table, sealer=self.sealer, metrics=metrics, report=self._report)
+        self._contexts = Contexts(actor, store, key=key, clock=clock, new_id=self._new_id)
         self._methods = {kind: getattr(actor, handler.method) for kind, handler in self.table.items()}
 
     async def __call__(self, batch: Sequence[Received]) -> list[Verdict]:
@@ -155,7 +110,7 @@ class Dispatch:
                 verdicts[index] = verdict
         settled = [verdict for verdict in verdicts if verdict is not None]
         for verdict in settled:
-            self._metrics.handled.labels(self.actor.name, kind, _word(verdict)).inc()
+            self._metrics.handled.labels(self.actor.name, kind, word(verdict)).inc()
         return settled
 
     # ------------------------------------------------------------------------------------ the paths
@@ -170,7 +125,7 @@ class Dispatch:
     async def _queries(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
         """No transaction, no inbox; the records are shared, so their loaders merge the reads of the list."""
         records = self.actor.records(self.store.reader)
-        contexts = [self._context(records, received) for received, _ in items]
+        contexts = [self._contexts.inside(records, received) for received, _ in items]
         method = self._methods[handler.type]
         results: Sequence[Any]
         if handler.many:
@@ -182,10 +137,10 @@ class Dispatch:
                     return [(await self._queries(handler, [item]))[0] for item in items]
                 results = [error]
         elif len(items) == 1:
-            results = [await _outcome(method(items[0][1], contexts[0]))]
+            results = [await outcome(method(items[0][1], contexts[0]))]
         else:
             results = await asyncio.gather(
-                *(_outcome(method(message, context)) for (_, message), context in zip(items, contexts, strict=True))
+                *(outcome(method(message, context)) for (_, message), context in zip(items, contexts, strict=True))
             )
         return [
             self._answer(handler, received.envelope, result)
@@ -231,7 +186,7 @@ class Dispatch:
                 return await self._alone(handler, received, message)
             except Exception as error:
                 if envelope.reply_to is None:
-                    return await self._park(handler, received, error)
+                    return await self.parking.park(handler, received, error)
                 return self._answer(handler, envelope, error)
 
     async def _transact(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
@@ -250,7 +205,7 @@ class Dispatch:
             settled: list[Settled] = []
             if fresh:
                 records = self.actor.records(transaction)
-                contexts = [self._context(records, items[index][0]) for index in fresh]
+                contexts = [self._contexts.inside(records, items[index][0]) for index in fresh]
                 results = await self._run(handler, records, [items[index][1] for index in fresh], contexts)
                 for index, context, result in zip(fresh, contexts, results, strict=True):
                     envelope = items[index][0].envelope
@@ -269,7 +224,7 @@ class Dispatch:
         """The handler's results; raises a refusal that undoes what the handler wrote."""
         method = self._methods[handler.type]
         if not handler.many:
-            return [await _kept(method(messages[0], contexts[0]))]
+            return [await kept(method(messages[0], contexts[0]))]
         many = ManyContext(records, contexts, now=contexts[0].now, new_id=self._new_id)
         results: Sequence[Any] = await method(messages, many)
         if len(results) != len(messages):
@@ -305,8 +260,8 @@ class Dispatch:
                 last.append(transaction)
                 return transaction
 
-            context = self._outside_context(received, enter_last)
-            result = await _kept(self._methods[handler.type](message, context))
+            context = self._contexts.outside(received, enter_last)
+            result = await kept(self._methods[handler.type](message, context))
             transaction = last[0] if last else await enter_last()
             verdict = self._answer(handler, envelope, result)
             outgoing = self._outgoing(context, result)
@@ -329,7 +284,7 @@ class Dispatch:
             if envelope.reply_to is None or isinstance(refusal, Throttled):
                 if lease:
                     await self.store.release(envelope.id, lease)
-                return await self._park(handler, received, refusal) if envelope.reply_to is None else verdict
+                return await self.parking.park(handler, received, refusal) if envelope.reply_to is None else verdict
             async with self.store.transaction() as transaction:
                 if lease is None:
                     (claimed,) = await transaction.begin([_claim(envelope)])
@@ -421,7 +376,7 @@ class Dispatch:
         """One step of `Actor.resync`, in a transaction; its events wait in the outbox for any relay."""
         async with self.store.transaction() as transaction:
             received = Received(Envelope(self._new_id(), "resync", self.actor.name, b""))
-            context = self._context(self.actor.records(transaction), received)
+            context = self._contexts.inside(self.actor.records(transaction), received)
             last = await self.actor.resync(context, after)
             await transaction.finish((), self._outgoing(context, None), lease_ms=0)
         return last
@@ -432,123 +387,8 @@ class Dispatch:
         logger().error("message.unreadable", actor=self.actor.name, type=envelope.type, reason=reason)
         if envelope.reply_to is not None:
             return Failed(Kind.INTERNAL, "internal")
-        return await self._bury(envelope, reason)
-
-    async def _park(self, handler: Handler, received: Received, error: Exception) -> Verdict:
-        """Put a failed event or tell aside, until it is due again or for good."""
-        envelope = received.envelope
-        tries = envelope.attempt + 1
-        delay_s = None if isinstance(error, Refusal) else handler.retry.delay_s(tries)
-        if delay_s is not None and isinstance(error, Later):
-            delay_s = error.seconds
-        reason = (
-            f"{type(error).__name__}: {error}" if not isinstance(error, Refusal) else f"{error.code} {error.detail}"
-        )
-        if not isinstance(error, Refusal | Later | Unavailable):
-            self._report(error)
-        if delay_s is None:
-            return await self._bury(envelope, reason, attempt=tries)
-        logger().info("message.parked", actor=self.actor.name, type=envelope.type, id=envelope.id, reason=reason)
-        self._metrics.parked.labels(self.actor.name, envelope.type).inc()
-        return await self._put_aside(self.parked_form(envelope, tries, round(delay_s * 1000), reason))
-
-    async def _bury(self, envelope: Envelope, reason: str, *, attempt: int = 1) -> Verdict:
-        logger().error("message.dead", actor=self.actor.name, type=envelope.type, id=envelope.id, reason=reason)
-        self._metrics.dead.labels(self.actor.name, envelope.type).inc()
-        return await self._put_aside(self.parked_form(envelope, attempt, None, reason))
-
-    async def _put_aside(self, parked: Parked) -> Verdict:
-        try:
-            await self.store.park([parked])
-        except StoreAway:
-            return Settle.HOLD
-        return Settle.DONE
-
-    def parked_form(self, envelope: Envelope, attempt: int, due_in_ms: int | None, reason: str) -> Parked:
-        """An envelope as it lies in `parked`: sealed when it holds a secret, the reason cut to 1000 characters."""
-        handler = self.table.get(envelope.type)
-        secret = handler is not None and holds_secret(handler.message)
-        return Parked(
-            envelope.id,
-            envelope.type,
-            self.sealer.wrap(encode(envelope), secret=secret),
-            attempt,
-            due_in_ms,
-            reason[:1000],
-        )
-
-    async def give_up(self, row: ParkedRow, reason: str) -> None:
-        """Make a dead letter of a parked row."""
-        self._metrics.dead.labels(self.actor.name, row.type).inc()
-        await self._put_aside(Parked(row.id, row.type, row.envelope, row.attempt, None, reason))
-
-    def unparked(self, row: ParkedRow) -> Received:
-        """:raises MessageError: the row holds no envelope, or one sealed with another key."""
-        envelope = read_envelope(self.sealer.unwrap(row.envelope))
-        # the lease has counted this attempt already; an envelope counts those before it
-        return Received(msgspec.structs.replace(envelope, attempt=max(0, row.attempt - 1)), unpark=True)
-
-    def _context(self, records: Any, received: Received) -> Context[Any]:
-        return Context(records, **self._surroundings(received))
-
-    def _outside_context(
-        self, received: Received, enter_last: Callable[[], Awaitable[Transaction]]
-    ) -> OutsideContext[Any]:
-        @asynccontextmanager
-        async def step() -> AsyncIterator[Any]:
-            async with self.store.transaction() as transaction:
-                yield self.actor.records(transaction)
-
-        @asynccontextmanager
-        async def finish() -> AsyncIterator[Any]:
-            yield self.actor.records(await enter_last())
-
-        return OutsideContext(
-            self.actor.records(self.store.reader), step=step, finish=finish, **self._surroundings(received)
-        )
-
-    def _surroundings(self, received: Received) -> Surroundings:
-        envelope = received.envelope
-        trusted = received.trusted
-        return {
-            "now": self._clock(),
-            "new_id": self._new_id,
-            "vouch": self._vouch,
-            "caller": (envelope.caller or ANONYMOUS) if trusted else ANONYMOUS,
-            "grants": envelope.grants if trusted else (),
-            "cause": envelope.id,
-            "trace": child_of(envelope.trace) if envelope.trace else None,
-            "request_id": envelope.request_id,
-        }
-
-    def _vouch(self, fact: str, subject: str, value: bytes) -> Grant:
-        return sign_grant(self._key, Grant(self.actor.name, fact, subject, value, GRANT_MS))
+        return await self.parking.bury(envelope, reason)
 
 
 def _claim(envelope: Envelope) -> Claim:
     return Claim(envelope.id, envelope.request_hash)
-
-
-async def _kept(result: Awaitable[Any]) -> Any:
-    """A result; a refusal only when it keeps what was written, for it is raised otherwise."""
-    try:
-        value = await result
-    except Refusal as refusal:
-        value = refusal
-    if isinstance(value, Refusal) and not value.keep:
-        raise value
-    return value
-
-
-async def _outcome(result: Awaitable[Any]) -> Any:
-    """A result, or the exception as one."""
-    try:
-        return await result
-    except Exception as error:
-        return error
-
-
-def _word(verdict: Verdict) -> str:
-    if isinstance(verdict, Failed):
-        return verdict.kind
-    return "ok" if isinstance(verdict, Ok) else verdict.value

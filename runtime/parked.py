@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from runtime.dispatch import Dispatch, Settle
+from runtime.dispatch import Dispatch
 from runtime.errors import MessageError, StoreAway
 from runtime.ports import ParkedRow
 from runtime.telemetry import logger
+from runtime.verdict import Settle
 
 POLL_S = 0.25
 LEASE_MS = 60_000
@@ -43,15 +44,15 @@ class ParkedLoop:
 
     async def _try(self, row: ParkedRow) -> None:
         try:
-            received = self._dispatch.unparked(row)
+            received = self._dispatch.parking.received(row)
         except MessageError as error:
             logger().error("parked.unreadable", actor=self._dispatch.actor.name, id=row.id, reason=str(error))
-            await self._dispatch.give_up(row, str(error))
+            await self._dispatch.parking.give_up(row, str(error))
             return
         handler = self._dispatch.table.get(row.type)
         if handler is not None and row.attempt > handler.retry.attempts:
             # only a crash leaves a row behind that has no try left
-            await self._dispatch.give_up(row, row.reason)
+            await self._dispatch.parking.give_up(row, row.reason)
             return
         (verdict,) = await self._dispatch([received])
         if verdict is Settle.HOLD:

@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
-
 # ------------------------------------------------------------------------------------------------ Broker
 
 
@@ -253,7 +252,7 @@ class ParkedRow(msgspec.Struct, frozen=True):
 
 
 class Session(Protocol):
-    """SQL, one text for both databases: parameters `$1` …, columns of text, bigint, bytea, real; a list with `= any($n)`.
+    """SQL, one text for both databases: parameters `$1` …; columns of text, bigint, bytea, real; lists with `= any($n)`.
 
     :raises StoreAway: the database went away or took no statement in time.
     :raises Invalid: a value that the database cannot hold (`request.invalid`): an integer beyond 64 bits, a lone
@@ -360,7 +359,7 @@ class Store(Protocol):
         ...
 
     async def claim(self, claim: Claim, lease: str, *, lease_ms: int) -> Claimed:
-        """Claim an id across transactions (committed): for work that must not hold one. Another's lapsed lease is taken."""
+        """Claim an id across transactions (committed), for work that must not hold one. A lapsed lease is taken."""
         ...
 
     async def release(self, id: str, lease: str) -> None:

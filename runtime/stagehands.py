@@ -79,7 +79,7 @@ def topology() -> Topology:
 
 
 def migrations(actor: str, dialect: str) -> list[Migration]:
-    """The files of `actors/migrations/<actor>/` in order: `0001_x.sql`, or `0001_x.<dialect>.sql` where databases differ."""
+    """The files of `actors/migrations/<actor>/` in order: `0001_x.sql`, or `0001_x.<dialect>.sql` where SQL differs."""
     folder = Path(import_module("actors.migrations").__path__[0]) / actor
     texts: dict[str, str] = {}
     for path in sorted(folder.glob("*.sql")):

@@ -22,7 +22,7 @@ from typing import Any, TypeVar, cast
 from runtime import connect, stagehands
 from runtime.actor import Actor
 from runtime.context import ANONYMOUS, Context, Ids
-from runtime.dispatch import Dispatch, Received
+from runtime.dispatch import Dispatch
 from runtime.keys import derive, sign_grant
 from runtime.message import (
     Caller,
@@ -46,6 +46,7 @@ from runtime.parked import ParkedLoop
 from runtime.ports import Outgoing, Store
 from runtime.telemetry import Metrics
 from runtime.timers import Timer
+from runtime.verdict import Received
 
 R = TypeVar("R")
 
@@ -156,7 +157,7 @@ class Stage:
             elif isinstance(verdict, Failed):
                 replies.append(raised(verdict))
             else:
-                raise AssertionError(f"{type(message).__name__} was not answered: {verdict}")
+                raise AssertionError(f"{type(message).__name__} was not answered: {verdict}")  # noqa: TRY004 - a test fails
         return replies
 
     async def given(self, *messages: Event | Command[None]) -> None:

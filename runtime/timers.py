@@ -7,8 +7,9 @@ import random
 
 from runtime.actor import Handler
 from runtime.context import Clock, system_clock
-from runtime.dispatch import Dispatch, Received, Settle
+from runtime.dispatch import Dispatch
 from runtime.message import Envelope, Tick, encode
+from runtime.verdict import Received, Settle
 
 SPREAD_S = 0.05
 """Replicas look at a slot within this time after each other, so that most find it taken rather than in the making."""
@@ -37,5 +38,5 @@ class Timer:
         slot = self._clock() // self._handler.every_ms * self._handler.every_ms
         kind = self._handler.type
         envelope = Envelope(f"{kind}:{slot}", kind, self._dispatch.actor.name, encode(Tick(slot=slot)))
-        while (await self._dispatch([Received(envelope)]))[0] is Settle.HOLD:  # noqa: ASYNC110 - a store tells nobody that it is back
+        while (await self._dispatch([Received(envelope)]))[0] is Settle.HOLD:  # noqa: ASYNC110 - a store tells nobody it is back
             await asyncio.sleep(RETRY_S)

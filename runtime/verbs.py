@@ -219,7 +219,7 @@ def _shown(dispatch: Dispatch, row: ParkedRow) -> dict[str, Any]:
         "last_failed_at": row.last_failed_at,
     }
     try:
-        envelope = dispatch.unparked(row).envelope
+        envelope = dispatch.parking.received(row).envelope
         shown |= {"trace": envelope.trace, "cause": envelope.cause, "body": decode_any(envelope.body)}
     except (MessageError, msgspec.MsgspecError) as error:
         shown["unreadable"] = str(error)

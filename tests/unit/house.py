@@ -6,11 +6,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from runtime.context import Ids
-from runtime.dispatch import Dispatch, Received, Verdict
+from runtime.dispatch import Dispatch
 from runtime.keys import derive
-from runtime.message import Caller, Envelope, Event, Failed, Grant, Message, Ok, decoder, encode, owner, unframe, wire_name
+from runtime.message import (
+    Caller,
+    Envelope,
+    Event,
+    Failed,
+    Grant,
+    Message,
+    Ok,
+    decoder,
+    encode,
+    owner,
+    unframe,
+    wire_name,
+)
 from runtime.ports import Outgoing, ParkedRow, Store
 from runtime.telemetry import Metrics
+from runtime.verdict import Received, Verdict
 from tests.unit.counter import CounterActor, Totals
 
 KEY = derive(b"a secret of the tests", "actor:counter")

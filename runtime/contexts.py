@@ -1,0 +1,79 @@
+"""Making contexts: what of an envelope a handler gets to see."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypedDict
+
+from runtime.actor import Actor
+from runtime.context import ANONYMOUS, Clock, Context, OutsideContext
+from runtime.keys import sign_grant
+from runtime.message import Caller, Grant
+from runtime.ports import Store, Transaction
+from runtime.telemetry import child_of
+from runtime.verdict import Received
+
+GRANT_MS = 5_000
+"""How long an actor's word is good."""
+
+
+class Surroundings(TypedDict):
+    """What every context has besides its records."""
+
+    now: int
+    new_id: Callable[[], str]
+    vouch: Callable[[str, str, bytes], Grant]
+    caller: Caller
+    grants: Sequence[Grant]
+    cause: str
+    trace: str | None
+    request_id: str | None
+
+
+class Contexts:
+    """The contexts of one actor; its caller and grants count only in an envelope that was signed for it."""
+
+    def __init__(self, actor: Actor[Any], store: Store, *, key: bytes, clock: Clock, new_id: Callable[[], str]) -> None:
+        self._actor = actor
+        self._store = store
+        self._key = key
+        self._clock = clock
+        self._new_id = new_id
+
+    def inside(self, records: Any, received: Received) -> Context[Any]:
+        """For a handler inside a transaction, or for a query."""
+        return Context(records, **self._surroundings(received))
+
+    def outside(self, received: Received, enter_last: Callable[[], Awaitable[Transaction]]) -> OutsideContext[Any]:
+        """For a handler between transactions. :param enter_last: begins the one that dispatch will finish."""
+
+        @asynccontextmanager
+        async def step() -> AsyncIterator[Any]:
+            async with self._store.transaction() as transaction:
+                yield self._actor.records(transaction)
+
+        @asynccontextmanager
+        async def finish() -> AsyncIterator[Any]:
+            yield self._actor.records(await enter_last())
+
+        records = self._actor.records(self._store.reader)
+        return OutsideContext(records, step=step, finish=finish, **self._surroundings(received))
+
+    def vouch(self, fact: str, subject: str, value: bytes) -> Grant:
+        """The actor's signed word."""
+        return sign_grant(self._key, Grant(self._actor.name, fact, subject, value, GRANT_MS))
+
+    def _surroundings(self, received: Received) -> Surroundings:
+        envelope = received.envelope
+        trusted = received.trusted
+        return {
+            "now": self._clock(),
+            "new_id": self._new_id,
+            "vouch": self.vouch,
+            "caller": (envelope.caller or ANONYMOUS) if trusted else ANONYMOUS,
+            "grants": envelope.grants if trusted else (),
+            "cause": envelope.id,
+            "trace": child_of(envelope.trace) if envelope.trace else None,
+            "request_id": envelope.request_id,
+        }
