@@ -1,4 +1,4 @@
-"""RabbitMQ and PostgreSQL: named by the environment, or obtained as the tests obtain theirs; left as they were found."""
+"""RabbitMQ and PostgreSQL: named by the environment, or obtained as the tests do; left as they were found."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Actor(Generic[Rec]):
     records: ClassVar[type[Any]]
 
     async def start(self, ctx: Context[Rec]) -> None:
-        """Make what must be there: runs at boot, after the migrations, in a transaction that one replica is in at a time."""
+        """Make what must be there: runs at boot, after the migrations, in a transaction of one replica at a time."""
 
     async def resync(self, ctx: Context[Rec], after: str | None) -> str | None:
         """Emit the present state of the next few hundred things after the id `after`, for an actor that has lost or

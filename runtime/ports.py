@@ -252,7 +252,7 @@ class ParkedRow(msgspec.Struct, frozen=True):
 
 
 class Session(Protocol):
-    """SQL, one text for both databases: parameters `$1` …; columns of text, bigint, bytea, real; lists with `= any($n)`.
+    """SQL, one text for both databases: parameters `$1` …; columns text, bigint, bytea, real; lists with `= any($n)`.
 
     :raises StoreAway: the database went away or took no statement in time.
     :raises Invalid: a value that the database cannot hold (`request.invalid`): an integer beyond 64 bits, a lone

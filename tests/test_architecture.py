@@ -64,6 +64,7 @@ SHARED_BY_ACTORS = {"actors.pages", "actors.records.parameters", "actors.records
 """Modules without rules of any actor: cursors, and the writing of SQL."""
 
 LONGEST_FILE = 400
+LONG_FOR_A_REASON = {"runtime/ports.py"}  # every promise of five ports in one place: mostly docstrings
 NO_NAMES = {"utils", "util", "common", "helpers", "helper", "manager", "managers", "misc"}
 
 
@@ -139,7 +140,7 @@ def only_known_libraries(path: PurePosixPath, source: str) -> Iterator[str]:
 
 def not_too_long(path: PurePosixPath, source: str) -> Iterator[str]:
     lines = len(source.splitlines())
-    if lines > LONGEST_FILE:
+    if lines > LONGEST_FILE and str(path) not in LONG_FOR_A_REASON:
         yield f"has {lines} lines, more than {LONGEST_FILE}"
 
 

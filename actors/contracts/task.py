@@ -167,17 +167,17 @@ class UpdateTask(Command[Task], frozen=True, kw_only=True):
 
     id: Id
     title: Title | UnsetType = UNSET
-    description: Text | None | UnsetType = UNSET
-    status: TaskStatus | None | UnsetType = UNSET
-    priority: Priority | None | UnsetType = UNSET
-    assignee_ids: Ids | None | UnsetType = UNSET
-    label_ids: Ids | None | UnsetType = UNSET
-    start_at: TimeIn | None | UnsetType = UNSET
-    due_at: TimeIn | None | UnsetType = UNSET
-    remind_at: Reminders | None | UnsetType = UNSET
-    parent_id: Id | None | UnsetType = UNSET
-    recurrence: None | UnsetType = UNSET
-    estimate_minutes: Minutes | None | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    status: TaskStatus | UnsetType | None = UNSET
+    priority: Priority | UnsetType | None = UNSET
+    assignee_ids: Ids | UnsetType | None = UNSET
+    label_ids: Ids | UnsetType | None = UNSET
+    start_at: TimeIn | UnsetType | None = UNSET
+    due_at: TimeIn | UnsetType | None = UNSET
+    remind_at: Reminders | UnsetType | None = UNSET
+    parent_id: Id | UnsetType | None = UNSET
+    recurrence: UnsetType | None = UNSET
+    estimate_minutes: Minutes | UnsetType | None = UNSET
     if_match: Versions = None
 
 

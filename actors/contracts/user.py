@@ -52,7 +52,7 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     """What a sign-in gives: an access token (RFC 9068) for minutes and a refresh token for days."""
 
     access_token: Secret
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a word of RFC 6750
     expires_in: int
     refresh_token: Secret
     session_id: Id

@@ -99,7 +99,7 @@ def _translated(error: Exception, connection: Connection) -> Exception:
         case asyncpg.UniqueViolationError():
             return Duplicate(error.constraint_name)
         case asyncpg.DataError(sqlstate="22000", __cause__=TypeError()):
-            return error  # an argument of another type than the column's is a bug
+            return error  # type: ignore[no-any-return] # asyncpg has no types; an argument of another type than the column's is a bug
         case asyncpg.DataError(sqlstate="22000" | "22003" | "22021" | "22P02" | "22P05"):
             return Invalid("request.invalid", f"the database cannot hold a value: {error.args[0]}")
         case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.InvalidCachedStatementError():

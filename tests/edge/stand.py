@@ -1,4 +1,4 @@
-"""An edge on its feet: real broker, store, client and dispatch of the embedded kind, and actors of the test's choice."""
+"""An edge on its feet: real broker, store, client and dispatch, embedded, and actors of the test's choice."""
 
 from __future__ import annotations
 

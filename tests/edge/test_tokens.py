@@ -57,7 +57,7 @@ async def test_good_token_names_user_session_and_role(bench: Bench) -> None:
 
 async def test_scope_claim_bounds_what_a_token_is_good_for(bench: Bench) -> None:
     identity = await bench.takes(bench.keeper.token(scope="tasks:read tasks:write"))
-    assert identity.scopes == {"tasks:read", "tasks:write"}
+    assert identity.scopes == frozenset({"tasks:read", "tasks:write"})
 
 
 async def test_remembered_token_ends_with_its_time(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""An actor for the tests of the stage: it counts, and at one point of every handler a test can make something happen."""
+"""An actor for the tests of the stage: it counts, and at one point of each handler a test can make things happen."""
 
 from __future__ import annotations
 
