@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -41,6 +42,13 @@ _AWAY = frozenset(
 _TAKEN = frozenset(
     {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
 )
+
+
+QUICK_S = 0.002
+"""Seconds that a read may hold up the event loop."""
+
+INSTRUCTIONS = 1000
+"""Steps of SQLite's machine, some 10 µs, between two looks at the clock."""
 
 
 class Connection:
@@ -94,6 +102,38 @@ class Connection:
             self._closed = True
             await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
             self._thread.shutdown()
+
+
+class QuickReader:
+    """Reads on the loop's own thread, for those that are done at once.
+
+    A trip to another thread costs more than a read by key, and there each row waits for the interpreter's lock. A
+    statement that takes longer than `QUICK_S` is stopped, and its text is known as slow from then on.
+    """
+
+    def __init__(self, path: Path, pragmas: str, clock: Clock) -> None:
+        self._connection = _open(path, f"{pragmas}; pragma busy_timeout = 0", clock)
+        self._connection.set_progress_handler(self._too_long, INSTRUCTIONS)
+        self._stop_at = 0.0
+        self._slow: set[str] = set()
+
+    def fetch(self, sql: str, args: Sequence[Value | Sequence[Value]]) -> Sequence[Row] | None:
+        """All rows; None when the statement is not for here: too slow, or the file is locked just now."""
+        if sql in self._slow:
+            return None
+        self._stop_at = time.perf_counter() + QUICK_S
+        try:
+            return _translating(lambda connection: rows_of(run(connection, sql, args)), self._connection)
+        except StoreAway as error:
+            if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                self._slow.add(sql)
+            return None
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _too_long(self) -> bool:
+        return time.perf_counter() > self._stop_at
 
 
 def run(connection: sqlite3.Connection, sql: str, args: Sequence[Value | Sequence[Value]]) -> sqlite3.Cursor:

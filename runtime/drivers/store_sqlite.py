@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl
 
 from runtime.context import Clock, system_clock
-from runtime.drivers.sqlite_connection import WAIT_S, Connection, T, Work, rows_of, run, run_many, touched
+from runtime.drivers.sqlite_connection import WAIT_S, Connection, QuickReader, T, Work, rows_of, run, run_many, touched
 from runtime.drivers.store_pool import Pool
 from runtime.drivers.store_tables import SETTLED, Tables
 from runtime.errors import SettingError, StartError, StoreAway
@@ -77,7 +77,7 @@ class SqliteStore(Tables):
         pragmas += "pragma query_only = on"
         self._readers = Pool(partial(Connection.open, path, pragmas, clock), size=readers, timeout_s=TURN_S)
         self._writer = _Pooled(self._writers)
-        self._reader = _Pooled(self._readers)
+        self._reader = _Reader(self._readers, partial(QuickReader, path, pragmas, clock))
 
     @property
     def writer(self) -> Session:
@@ -101,6 +101,7 @@ class SqliteStore(Tables):
             raise StartError(f"cannot use {self._path}: {error}") from error
 
     async def close(self) -> None:
+        self._reader.close()
         await self._readers.close()
         await self._writers.close()
 
@@ -157,6 +158,26 @@ class _Pooled(_Statements):
     async def _run(self, work: Work[T]) -> T:
         async with self._pool.acquire() as connection:
             return await connection.run(work)
+
+
+class _Reader(_Pooled):
+    """Quick statements at once, on the loop's thread; others on a connection from the pool."""
+
+    def __init__(self, pool: Pool[Connection], connect: Callable[[], QuickReader]) -> None:
+        super().__init__(pool)
+        self._connect = connect
+        self._quick: QuickReader | None = None
+
+    async def fetch(self, sql: str, *args: Value | Sequence[Value]) -> Sequence[Row]:
+        if self._quick is None:
+            self._quick = self._connect()
+        rows = self._quick.fetch(sql, args)
+        return await super().fetch(sql, *args) if rows is None else rows
+
+    def close(self) -> None:
+        if self._quick is not None:
+            self._quick.close()
+            self._quick = None
 
 
 class _Transaction(_Statements):
