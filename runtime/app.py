@@ -128,6 +128,7 @@ class App:
             await ops.start()
         gc.collect()
         gc.freeze()  # what boot made stays for good: no collection needs to look at it again
+        gc.enable()
 
     async def _prepare(self, name: str, keys: Keys) -> tuple[Actor[Any], Store]:
         """The actor's store, migrated, and the actor, built and started."""
