@@ -71,16 +71,14 @@ def _content_length(head: bytes) -> int:
     return int(rest.partition(b"\r\n")[0]) if found else 0
 
 
-async def run(url: str, file: str, token: str, connections: str, seconds: str) -> Loaded:
+async def run(url: str, requests: Iterator[bytes], connections: int, seconds: float) -> Loaded:
     """The load, from the first connection to the last answer."""
     address = urlsplit(url)
-    lines = Path(file).read_text().splitlines()  # noqa: ASYNC240 - before the load begins
-    requests = cycle([_request(*line.split("\t"), host=address.netloc, token=token) for line in lines])
-    started, tally = time.perf_counter(), Tally(float(seconds))
+    started, tally = time.perf_counter(), Tally(seconds)
     loop = asyncio.get_running_loop()
     opened = [
         await loop.create_connection(lambda: Connection(requests, tally), address.hostname or "", address.port or 80)
-        for _ in range(int(connections))
+        for _ in range(connections)
     ]
     await asyncio.wait([connection.closed for _, connection in opened])
     latencies = sorted(tally.latencies)
@@ -103,5 +101,13 @@ def _request(method: str, path: str, body: str, *, host: str, token: str) -> byt
     return head.encode() + octets
 
 
+def main(url: str, file: str, token: str, connections: str, seconds: str) -> None:
+    lines = Path(file).read_text().splitlines()
+    host = urlsplit(url).netloc
+    requests = cycle([_request(*line.split("\t"), host=host, token=token) for line in lines])
+    loaded = uvloop.run(run(url, requests, int(connections), float(seconds)))
+    print(msgspec.json.encode(loaded).decode())
+
+
 if __name__ == "__main__":
-    print(msgspec.json.encode(uvloop.run(run(*sys.argv[1:]))).decode())
+    main(*sys.argv[1:])

@@ -139,7 +139,7 @@ def _too_deep() -> Problem:
 
 def _is_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(DEPTH + 1):
+    for _ in range(DEPTH):
         level = [
             child
             for each in level

@@ -79,10 +79,10 @@ class _Window:
 
     def turn(self, slot: int) -> None:
         steps = min(slot - self.slot, SLOTS + 1)
-        if steps > 0:  # a clock that goes back counts on in the same slot
+        if steps > 0:
             self.counts = self.counts[steps:] + [0] * steps
             self.total = sum(self.counts)
-            self.slot = slot
+        self.slot = slot  # when the clock goes back, what was counted counts from there on
 
     def learn(self, slot: int, count: int) -> None:
         """All edges together counted that many in a slot; less than is known here says that the cache forgot."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from typing import Any
 
 import msgspec
@@ -170,15 +170,14 @@ class Dispatch:
     async def _alone(self, handler: Handler, received: Received, message: Any) -> Verdict:
         """One message, and what becomes of it when it fails."""
         envelope = received.envelope
-        with structlog.contextvars.bound_contextvars(
-            request_id=envelope.request_id or envelope.id, trace_id=trace_id(envelope.trace or "")
-        ):
+        with _bound(envelope):
             try:
-                if handler.outside:
-                    return await self._outside(handler, received, message)
-                return (await self._transact(handler, [(received, message)]))[0]
-            except Refusal as refusal:
-                return await self._refused(handler, received, refusal)
+                verdict = await self._once(handler, received, message)
+                if isinstance(verdict, Failed) and envelope.reply_to is None:
+                    # refused, with what it wrote kept: committed, and a dead letter
+                    reason = f"{verdict.code} {verdict.detail}"
+                    return await self.parking.bury(envelope, reason, attempt=envelope.attempt + 1)
+                return verdict
             except StoreAway as error:
                 return self._away(received, error)
             except Raced:
@@ -189,6 +188,15 @@ class Dispatch:
                     return await self.parking.park(handler, received, error)
                 return self._answer(handler, envelope, error)
 
+    async def _once(self, handler: Handler, received: Received, message: Any) -> Verdict:
+        """One try. Raises what is no verdict."""
+        try:
+            if handler.outside:
+                return await self._outside(handler, received, message)
+            return (await self._transact(handler, [(received, message)]))[0]
+        except Refusal as refusal:
+            return await self._refused(handler, received, refusal)
+
     async def _transact(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
         """Claim, handle, finish, commit. Raises whatever undoes the whole of it."""
         self._seams.at("before", handler.type)
@@ -197,11 +205,13 @@ class Dispatch:
         async with self.store.transaction() as transaction:
             claims = [_claim(received.envelope) for received, _ in items]
             fresh: list[int] = []
+            unpark: list[str] = []
             for index, claimed in enumerate(await transaction.begin(claims)):
                 if claimed is None:
                     fresh.append(index)
                 else:
                     verdicts[index] = self._known(items[index][0].envelope, claimed)
+                    unpark += _unparked(items[index][0], claimed)
             settled: list[Settled] = []
             if fresh:
                 records = self.actor.records(transaction)
@@ -212,7 +222,7 @@ class Dispatch:
                     verdicts[index] = verdict = self._answer(handler, envelope, result)
                     settled += self._settled(handler, envelope, verdict, result)
                     outgoing += self._outgoing(context, result)
-            unpark = [received.envelope.id for received, _ in items if received.unpark]
+                    unpark += _unparked(items[index][0], verdict)
             if fresh or unpark:
                 await transaction.finish(settled, outgoing, unpark=unpark, lease_ms=OUTBOX_LEASE_MS)
         self._committed(handler, outgoing)
@@ -238,6 +248,8 @@ class Dispatch:
         self._seams.at("before", handler.type)
         claimed = await self.store.claim(claim, lease, lease_ms=OUTSIDE_LEASE_MS)
         if claimed is not None:
+            for id in _unparked(received, claimed):
+                await self.store.unpark(id)
             return self._known(received.envelope, claimed)
         try:
             return await self._work(handler, received, message, lease)
@@ -268,7 +280,7 @@ class Dispatch:
             await transaction.finish(
                 self._settled(handler, envelope, verdict, result),
                 outgoing,
-                unpark=[envelope.id] if received.unpark else (),
+                unpark=_unparked(received, verdict),
                 lease_ms=OUTBOX_LEASE_MS,
             )
         self._committed(handler, outgoing)
@@ -280,22 +292,19 @@ class Dispatch:
         """What the handler wrote is undone; the refusal is saved as the reply in a transaction of its own."""
         envelope = received.envelope
         verdict = self._answer(handler, envelope, refusal)
-        try:
-            if envelope.reply_to is None or isinstance(refusal, Throttled):
-                if lease:
-                    await self.store.release(envelope.id, lease)
-                return await self.parking.park(handler, received, refusal) if envelope.reply_to is None else verdict
-            async with self.store.transaction() as transaction:
-                if lease is None:
-                    (claimed,) = await transaction.begin([_claim(envelope)])
-                    if claimed is not None:
-                        return self._known(envelope, claimed)
-                elif not await transaction.resume(envelope.id, lease):
-                    return Settle.DONE
-                settled = self._settled(handler, envelope, verdict, refusal)
-                await transaction.finish(settled, (), lease_ms=OUTBOX_LEASE_MS)
-        except StoreAway as error:
-            return self._away(received, error)
+        if envelope.reply_to is None or isinstance(refusal, Throttled):
+            if lease:
+                await self.store.release(envelope.id, lease)
+            return await self.parking.park(handler, received, refusal) if envelope.reply_to is None else verdict
+        async with self.store.transaction() as transaction:
+            if lease is None:
+                (claimed,) = await transaction.begin([_claim(envelope)])
+                if claimed is not None:
+                    return self._known(envelope, claimed)
+            elif not await transaction.resume(envelope.id, lease):
+                return Settle.DONE
+            settled = self._settled(handler, envelope, verdict, refusal)
+            await transaction.finish(settled, (), unpark=_unparked(received, verdict), lease_ms=OUTBOX_LEASE_MS)
         return verdict
 
     # ------------------------------------------------------------------------------------ the pieces
@@ -303,7 +312,8 @@ class Dispatch:
     def _known(self, envelope: Envelope, claimed: Saved | Busy) -> Verdict:
         """An id that is not ours to handle: settled before, or in another's hands."""
         if envelope.reply_to is None:
-            return Settle.DONE
+            # whoever holds it may yet die: only what is settled needs nobody any more
+            return Settle.HOLD if isinstance(claimed, Busy) else Settle.DONE
         if isinstance(claimed, Busy):
             if envelope.attempt or envelope.crashes:
                 return Settle.DONE  # whoever holds it answers, or leaves it to the next re-sending
@@ -326,15 +336,16 @@ class Dispatch:
         if isinstance(result, Unavailable):
             return failed(result)
         if isinstance(result, Exception):
-            self._report(result)
+            with _bound(envelope):
+                self._report(result)
             return Failed(Kind.INTERNAL, "internal")
         if envelope.reply_to is None:
             return Settle.DONE
         return Ok(encode(result), envelope.nonce)
 
     def _settled(self, handler: Handler, envelope: Envelope, verdict: Verdict, result: Any) -> list[Settled]:
-        """The inbox row of a handled message; a throttled one has none, so that it may be tried again."""
-        if isinstance(result, Throttled):
+        """The inbox row of a handled message; a throttled request has none, nor a refused event: each may be tried again."""
+        if isinstance(result, Throttled) or (isinstance(result, Refusal) and envelope.reply_to is None):
             return []
         reply = None
         if not isinstance(verdict, Settle):
@@ -392,3 +403,17 @@ class Dispatch:
 
 def _claim(envelope: Envelope) -> Claim:
     return Claim(envelope.id, envelope.request_hash)
+
+
+def _unparked(received: Received, found: Verdict | Saved | Busy) -> list[str]:
+    """The row in `parked` that goes when this is committed. It stays while another has the message in hand, and when
+    an event was refused: it is about to become a dead letter."""
+    dead = isinstance(found, Failed) and received.envelope.reply_to is None
+    return [] if not received.unpark or dead or isinstance(found, Busy) else [received.envelope.id]
+
+
+def _bound(envelope: Envelope) -> AbstractContextManager[Any]:
+    """Whatever is logged meanwhile names the request and its trace."""
+    return structlog.contextvars.bound_contextvars(
+        request_id=envelope.request_id or envelope.id, trace_id=trace_id(envelope.trace or "")
+    )

@@ -14,8 +14,6 @@ POLL_S = 0.25
 LEASE_MS = 60_000
 """After that long another replica takes a row up whose process has died; its attempt has been counted."""
 
-AT_ONCE = 16
-
 
 class ParkedLoop:
     """Dispatches the due rows of one actor; any replica takes any row, one at a time each."""
@@ -30,14 +28,14 @@ class ParkedLoop:
                 await asyncio.sleep(POLL_S)
 
     async def step(self) -> int:
-        """One round; how many rows were tried."""
+        """One round: the row that has been due for longest, if any; how many were tried."""
         store = self._dispatch.store
         try:
-            rows = await store.lease_parked(limit=AT_ONCE, lease_ms=LEASE_MS)
+            # one at a time: leasing counts an attempt, and only what takes the process down itself should pay with one
+            rows = await store.lease_parked(limit=1, lease_ms=LEASE_MS)
         except StoreAway as error:
             logger().warning("parked.store_away", actor=self._dispatch.actor.name, reason=str(error))
             return 0
-        # in turn, not side by side: if one of them takes the process down, the others' attempts are not lost to it
         for row in rows:
             await self._try(row)
         return len(rows)
@@ -56,4 +54,4 @@ class ParkedLoop:
             return
         (verdict,) = await self._dispatch([received])
         if verdict is Settle.HOLD:
-            logger().warning("parked.store_away", actor=self._dispatch.actor.name, id=row.id)
+            logger().warning("parked.held", actor=self._dispatch.actor.name, id=row.id)

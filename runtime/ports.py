@@ -282,7 +282,8 @@ class Session(Protocol):
 
 
 class Duplicate(Exception):
-    """A unique constraint was broken; `constraint` names it (`table.column` in SQLite, its name in PostgreSQL)."""
+    """A unique constraint was broken. `constraint` names it as PostgreSQL does, in every store: the name of the index,
+    else `table_pkey` or `table_column_key`."""
 
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
@@ -290,7 +291,11 @@ class Duplicate(Exception):
 
 
 class Transaction(Session, Protocol):
-    """One transaction that may write. Left normally it commits, left by an exception it rolls back."""
+    """One transaction that may write. Left normally it commits, left by an exception it rolls back.
+
+    Once a statement has failed it can only be rolled back: further statements, and leaving it normally, raise
+    RuntimeError. So what a handler catches inside (`Duplicate`, say) it must answer with a refusal that undoes.
+    """
 
     async def begin(self, claims: Sequence[Claim]) -> Sequence[Claimed]:
         """Claim ids, each once, for this transaction.
@@ -316,7 +321,10 @@ class Transaction(Session, Protocol):
 
 
 class Raced(Exception):
-    """Another transaction settled one of the ids first. Nothing of this one is kept."""
+    """Another transaction was first: it settled one of the ids, or a deadlock or stale plan was resolved in its favour.
+
+    Nothing of this one is kept; run it again from the start.
+    """
 
 
 class Store(Protocol):

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Awaitable
 from typing import Any
 
-from runtime.errors import Refusal
+from runtime.errors import Later, Refusal
 from runtime.message import Envelope, Failed, Ok, Reply
 
 
@@ -14,7 +14,7 @@ class Settle(enum.Enum):
     """Verdicts without a reply."""
 
     DONE = "done"  # handled, parked or ignored: ack
-    HOLD = "hold"  # the store is away: nothing happened, keep the delivery and try again when it is back
+    HOLD = "hold"  # the store is away, or another has it in hand: nothing happened, keep the delivery and try again
 
 
 Verdict = Reply | Settle
@@ -46,12 +46,12 @@ def word(verdict: Verdict) -> str:
 
 
 async def kept(result: Awaitable[Any]) -> Any:
-    """A handler's result; a refusal only when it keeps what was written, for it is raised otherwise."""
+    """A handler's result; a refusal only when it keeps what was written, for it is raised otherwise, as `Later` is."""
     try:
         value = await result
     except Refusal as refusal:
         value = refusal
-    if isinstance(value, Refusal) and not value.keep:
+    if isinstance(value, Later) or (isinstance(value, Refusal) and not value.keep):
         raise value
     return value
 

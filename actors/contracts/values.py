@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta
@@ -72,6 +73,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=4096)  # what is made or read together often shares its times
 def rfc3339(ms: int) -> str:
     """Milliseconds since the epoch as an answer writes them: `2026-11-24T09:30:00.000Z`."""
     # by whole ms, since a float of seconds has none to spare; 23 characters without the offset

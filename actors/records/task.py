@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -102,6 +103,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 EMPTY = "[]"
 COLUMNS = TaskRow.__struct_fields__
+# what every task begins with is the column's default: a new row does not carry it to the database
+_AS_EVER = {"watcher_count", "relations", "comment_count", "attachment_count", "deleted_at", "deleted_with", "version"}
+_NEW = tuple(column for column in COLUMNS if column not in _AS_EVER)
+_new_values = attrgetter(*_NEW)
 SEEN = "m.role, v.user_id is not null as watching, " + ", ".join(f"t.{column}" for column in COLUMNS)
 
 _ids = msgspec.json.Decoder(list[str]).decode
@@ -136,8 +141,8 @@ class TaskRecords:
 
     async def add(self, tasks: Sequence[TaskRow]) -> None:
         """New tasks, all in one statement; their assignees and labels in one each, where there are any."""
-        rows = [(*msgspec.structs.astuple(task), words_of(task)) for task in tasks]
-        await self.session.insert("task", (*COLUMNS, "words"), rows)
+        rows = [(*_new_values(task), words_of(task)) for task in tasks]
+        await self.session.insert("task", (*_NEW, "words"), rows)
         await self._add_links(
             "assignee", "user_id", [(task.id, each) for task in tasks for each in ids(task.assignee_ids)]
         )

@@ -61,6 +61,12 @@ class Conditions:
         self.args = list(args)
         self._parts: list[str] = []
 
+    def copy(self) -> Conditions:
+        """The same, to add others to."""
+        copied = Conditions(*self.args)
+        copied._parts = list(self._parts)
+        return copied
+
     def argument(self, value: Value | Sequence[Value]) -> str:
         """Its place."""
         self.args.append(value)
@@ -82,18 +88,47 @@ async def page(session: Session, query: ListTasks, user_id: str, after: tuple[in
         return []
     by = order(query.sort)
     conditions = _conditions(query, user_id, search, session.dialect)
-    direction = "desc" if by.descending else "asc"
     if after is not None:
         conditions.add(f"({by.sql}, {{t}}.id) {'<' if by.descending else '>'} ({{0}}, {{1}})", *after)
     members = "m.user_id = $1"
     if query.project_id:
         members += f" and m.project_id = any({conditions.argument(query.project_id)})"
     if by.column == "created_at" and not query.deleted and not _selective(query):
-        _bound(conditions, by, query.limit)
+        edge = await _edge(session, conditions, members, by, query.limit)
+        if edge is not None:
+            nearer = conditions.copy()
+            nearer.add(f"{{t}}.created_at {'>=' if by.descending else '<='} {{0}}", edge)
+            found = await _fetch(session, query, nearer, members, by)
+            if len(found) > query.limit:  # else some of them went to the trash since
+                return found
+    return await _fetch(session, query, conditions, members, by)
+
+
+async def _edge(session: Session, conditions: Conditions, members: str, by: Order, limit: int) -> int | None:
+    """A time that more tasks than a page holds have not passed; None when there are not that many.
+
+    Of each project the index `task_created` is read from its end, a page at most, however many tasks there are. The
+    database is told the outcome as a number, which its planner can weigh, unlike a subquery.
+    """
+    nearest = f"select x.created_at from task x where x.project_id = m.project_id and {conditions.of('x')}"  # noqa: S608 # code and places
+    nearest += " order by x.created_at desc, x.id desc" if by.descending else " order by x.created_at, x.id"
+    ends = f"select ({nearest} limit 1) as first, ({nearest} limit 1 offset {limit}) as last from member m"  # noqa: S608 # likewise
+    rows = await session.fetch(f"{ends} where {members}", *conditions.args)
+    # one project alone has that many tasks, or that many projects have one
+    firsts = sorted((row["first"] for row in rows if row["first"] is not None), reverse=by.descending)
+    edges: list[int] = [row["last"] for row in rows if row["last"] is not None] + firsts[limit : limit + 1]
+    if not edges:
+        return None
+    return max(edges) if by.descending else min(edges)
+
+
+async def _fetch(session: Session, query: ListTasks, conditions: Conditions, members: str, by: Order) -> list[Seen]:
+    direction = "desc" if by.descending else "asc"
+    # SQLite, which knows nothing of how many rows there are, joins in the order of `cross join`
+    tables = "task t cross join member m" if _selective(query) else "member m cross join task t"
     sql = (
-        f"select {SEEN} from member m join task t on t.project_id = m.project_id"  # noqa: S608 # code and places
-        " left join watcher v on v.task_id = t.id and v.user_id = m.user_id"
-        f" where {members} and {conditions.of('t')}"
+        f"select {SEEN} from {tables} left join watcher v on v.task_id = t.id and v.user_id = m.user_id"  # noqa: S608 # code and places
+        f" where t.project_id = m.project_id and {members} and {conditions.of('t')}"
         f" order by {by.sql.format(t='t')} {direction}, t.id {direction} limit {query.limit + 1}"
     )
     return [seen_of(list(row.values())) for row in await session.fetch(sql, *conditions.args)]
@@ -145,18 +180,7 @@ def _any_of(conditions: Conditions, text: str, values: list[str], missing: str, 
 
 
 def _selective(query: ListTasks) -> bool:
-    """Whether few tasks can be expected to meet the filters."""
-    return bool(query.q or query.assignee_id or query.label_id or query.parent_id)
-
-
-def _bound(conditions: Conditions, by: Order, limit: int) -> None:
-    """No project adds more than a page: of each, only what is not behind its own first page is looked at.
-
-    So the index `task_created` is read from its end, a page for each project, however many tasks there are.
-    """
-    direction, comparison, all_of_it = ("desc", ">=", -LAST) if by.descending else ("asc", "<=", LAST)
-    conditions.add(
-        f"{{t}}.created_at {comparison} coalesce((select x.created_at from task x where x.project_id = m.project_id"  # noqa: S608 # code and places
-        f" and {conditions.of('x')} order by x.created_at {direction}, x.id {direction} limit 1 offset {limit}),"
-        f" {all_of_it})"
-    )
+    """Whether an index leads from the filters to the few tasks that meet them."""
+    assigned = query.assignee_id and "none" not in query.assignee_id
+    below = query.parent_id and "none" not in query.parent_id
+    return bool(query.q or query.label_id or assigned or below)

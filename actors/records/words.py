@@ -13,12 +13,12 @@ from typing import Final, Literal
 import msgspec
 
 LONGEST: Final = 100
-"""Characters of a word that are looked at; PostgreSQL takes lexemes of less than 2 KiB."""
+"""Characters of a word; a longer one counts as several. PostgreSQL takes lexemes of less than 2 KiB."""
 
 BORDER: Final = "|"
 """Between two texts: no phrase reaches over it, and no search can name it."""
 
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(rf"[^\W_]{{1,{LONGEST}}}")
 _TERM = re.compile(r'"(?P<phrase>[^"]*)"|(?P<word>[^\s"]+)')
 
 
@@ -76,4 +76,4 @@ def _words(text: str) -> list[str]:
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text.casefold())
         text = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
-    return [word[:LONGEST] for word in _WORD.findall(text.lower())]
+    return _WORD.findall(text.lower())

@@ -157,6 +157,11 @@ def touched(cursor: sqlite3.Cursor) -> int:
     return max(0, cursor.rowcount)
 
 
+def is_busy(error: StoreAway) -> bool:
+    """Another connection held the file's lock for longer than `WAIT_S`."""
+    return getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def _open(path: Path, pragmas: str, clock: Clock) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, isolation_level=None, cached_statements=512)

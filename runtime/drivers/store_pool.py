@@ -14,6 +14,9 @@ from typing import Generic, Protocol, TypeVar
 
 from runtime.errors import StoreAway
 
+GOODBYE_S = 1.0
+"""Seconds that a connection may take to close."""
+
 
 class Connection(Protocol):
     """What the pool must know of a connection."""
@@ -28,6 +31,14 @@ class Connection(Protocol):
 
 
 C = TypeVar("C", bound=Connection)
+
+
+async def _close(connection: Connection) -> None:
+    try:
+        async with asyncio.timeout(GOODBYE_S):
+            await connection.close()
+    except Exception:  # a server that is gone hears no goodbye, and the connection is not needed any more
+        connection.terminate()
 
 
 class Pool(Generic[C]):
@@ -66,10 +77,10 @@ class Pool(Generic[C]):
             waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_exception(StoreAway("the store is closed"))
-        for connection in self._free:
+        free, self._free = self._free, deque()
+        for connection in free:
             if connection is not None:
-                await connection.close()
-        self._free.clear()
+                await _close(connection)
 
     async def _take(self) -> C:
         if self._closed:

@@ -19,7 +19,18 @@ from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl
 
 from runtime.context import Clock, system_clock
-from runtime.drivers.sqlite_connection import WAIT_S, Connection, QuickReader, T, Work, rows_of, run, run_many, touched
+from runtime.drivers.sqlite_connection import (
+    WAIT_S,
+    Connection,
+    QuickReader,
+    T,
+    Work,
+    is_busy,
+    rows_of,
+    run,
+    run_many,
+    touched,
+)
 from runtime.drivers.store_pool import Pool
 from runtime.drivers.store_tables import SETTLED, Tables
 from runtime.errors import SettingError, StartError, StoreAway
@@ -167,17 +178,20 @@ class _Reader(_Pooled):
         super().__init__(pool)
         self._connect = connect
         self._quick: QuickReader | None = None
+        self._closed = False
 
     async def fetch(self, sql: str, *args: Value | Sequence[Value]) -> Sequence[Row]:
+        if self._closed:
+            raise StoreAway("the store is closed")
         if self._quick is None:
             self._quick = self._connect()
         rows = self._quick.fetch(sql, args)
         return await super().fetch(sql, *args) if rows is None else rows
 
     def close(self) -> None:
+        self._closed = True
         if self._quick is not None:
             self._quick.close()
-            self._quick = None
 
 
 class _Transaction(_Statements):
@@ -232,8 +246,8 @@ class _Transaction(_Statements):
         while True:
             try:
                 return await self._connection.run(_begin)
-            except StoreAway:
-                if asyncio.get_running_loop().time() > deadline:
+            except StoreAway as error:
+                if not is_busy(error) or asyncio.get_running_loop().time() > deadline:
                     raise
 
     async def _run(self, work: Work[T]) -> T:

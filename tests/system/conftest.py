@@ -1,0 +1,64 @@
+"""Worlds for the system tests: the three topologies, each on stores and queues of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from uuid import uuid4
+
+import aiohttp
+import pytest
+
+from tests.system.world import Api, World
+
+MakeWorld = Callable[..., World]
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Callable[[str], Api]]:
+    """Address of an edge → a client without a token."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
+        yield lambda address: Api(session, address)
+
+
+@pytest.fixture
+async def embedded(tmp_path: Path) -> AsyncIterator[World]:
+    """Everything on the embedded twins."""
+    async with World(tmp_path, {"SECRET_KEY": ""}) as world:
+        yield world
+
+
+@pytest.fixture
+def servers(amqp_url: str, postgres_url: str, redis_url: str, run_id: str) -> dict[str, str]:
+    """Settings for real servers, with queues, schemas and keys of this test alone."""
+    name = f"t{run_id}{uuid4().hex[:8]}"
+    separator = "&" if "?" in postgres_url else "?"
+    return {
+        "BROKER_URL": amqp_url,
+        "BROKER_PREFIX": name,
+        "CACHE_URL": redis_url,
+        "USER_STORE_URL": f"{postgres_url}{separator}schema={name}_user",
+        "TASK_STORE_URL": f"{postgres_url}{separator}schema={name}_task",
+    }
+
+
+@pytest.fixture
+async def real(tmp_path: Path, servers: dict[str, str]) -> AsyncIterator[World]:
+    """Everything on real servers; queues are deleted at the end."""
+    async with World(tmp_path, servers) as world:
+        yield world
+    await _delete_queues(servers)
+
+
+async def _delete_queues(servers: dict[str, str]) -> None:
+    import aio_pika
+
+    from runtime import stagehands
+
+    connection = await aio_pika.connect(servers["BROKER_URL"])
+    async with connection:
+        channel = await connection.channel()
+        for actor in stagehands.topology().actors:
+            for queue in ("requests", "events", "dead"):
+                await channel.queue_delete(f"{servers['BROKER_PREFIX']}.{actor}.{queue}")
+        await channel.exchange_delete(f"{servers['BROKER_PREFIX']}.events")

@@ -1,0 +1,210 @@
+"""`outside=True`: claim, work without a transaction, finish; and a crash anywhere between."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from runtime.errors import Conflict, Invalid, Later, StoreAway, Throttled
+from runtime.message import Ok, encode
+from runtime.parked import ParkedLoop
+from runtime.ports import Claim, Saved
+from runtime.verdict import Settle
+from tests.unit.counter import Added, AddSlowly, Mailed, Total
+from tests.unit.house import House, answer, code, envelope
+
+
+class Died(BaseException):
+    """Stands for SIGKILL where a process cannot be killed: what comes after it does not run."""
+
+
+async def test_the_last_transaction_commits_with_the_reply_and_what_is_sent(house: House) -> None:
+    request = envelope(AddSlowly(name="a"))
+    made = await house.one(request)
+    assert answer(made, Total).value == 1
+    assert (await house.total("steps"), await house.inbox(), len(house.sent())) == (1, 1, 1)
+    assert encode(await house.one(request)) == encode(made)
+    assert (await house.total("a"), await house.total("steps")) == (1, 1)
+
+
+async def test_no_transaction_is_held_during_the_work(house: House) -> None:
+    async def during(name: str) -> None:
+        async with asyncio.timeout(2), house.store.transaction() as transaction:
+            await transaction.begin([Claim("another")])
+
+    house.actor.during = during
+    assert isinstance(await house.one(AddSlowly(name="a")), Ok)
+
+
+async def test_while_one_works_the_same_id_is_in_progress(house: House) -> None:
+    verdicts = []
+
+    async def during(name: str) -> None:
+        verdicts.append(await house.replica().one(request))
+        verdicts.append(await house.replica().one(envelope(AddSlowly(name="a"), id=request.id, attempt=1)))
+
+    house.actor.during = during
+    request = envelope(AddSlowly(name="a"))
+    assert isinstance(await house.one(request), Ok)
+    assert code(verdicts[0]) == "idempotency.in_progress"
+    assert verdicts[1] is Settle.DONE
+    assert await house.total("a") == 1
+
+
+async def test_a_refusal_in_finish_undoes_it_and_is_saved(house: House) -> None:
+    request = envelope(AddSlowly(name="a", amount=-1))
+    made = await house.one(request)
+    assert code(made) == "counter.negative"
+    assert (await house.total("a"), await house.total("steps"), house.sent()) == (0, 1, [])
+    assert encode(await house.one(request)) == encode(made)
+    assert await house.total("steps") == 1, "it did not run again"
+
+
+async def test_a_refusal_before_finish_is_saved(house: House) -> None:
+    async def during(name: str) -> None:
+        raise Conflict("counter.no")
+
+    house.actor.during = during
+    request = envelope(AddSlowly(name="a"))
+    assert [code(await house.one(request)) for _ in range(2)] == ["counter.no"] * 2
+    assert (await house.total("steps"), await house.inbox()) == (1, 1)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), Later(1), Throttled("counter.fast", retry_after=1)])
+async def test_after_a_failure_the_id_is_free_at_once(house: House, error: Exception) -> None:
+    async def during(name: str) -> None:
+        house.actor.during = nothing
+        raise error
+
+    async def nothing(name: str) -> None: ...
+
+    house.actor.during = during
+    request = envelope(AddSlowly(name="a"))
+    code(await house.one(request))
+    assert isinstance(await house.one(request), Ok)
+    assert await house.total("a") == 1
+
+
+async def test_a_cancelled_one_gives_its_lease_back(house: House) -> None:
+    working = asyncio.Event()
+
+    async def during(name: str) -> None:
+        working.set()
+        await asyncio.Event().wait()
+
+    house.actor.during = during
+    request = envelope(AddSlowly(name="a"))
+    task = asyncio.ensure_future(house.one(request))
+    await working.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert isinstance(await house.replica().one(request), Ok)
+
+
+async def test_after_a_crash_between_claim_and_finish_it_runs_again_when_the_lease_has_lapsed(house: House) -> None:
+    request = envelope(AddSlowly(name="a"))
+    assert await house.store.claim(Claim(request.id), "of a dead process", lease_ms=40) is None
+    assert code(await house.one(request)) == "idempotency.in_progress"
+    async with asyncio.timeout(5):
+        while not isinstance(await house.one(request), Ok):
+            await asyncio.sleep(0.01)
+    assert await house.total("a") == 1
+
+
+async def test_one_whose_lease_was_taken_over_finishes_nothing(house: House) -> None:
+    request = envelope(AddSlowly(name="a"))
+
+    async def during(name: str) -> None:
+        house.actor.during = nothing
+        await house.store.reader.row("select 1")
+        async with house.store.transaction() as transaction:
+            await transaction.execute("update inbox set leased_until = 0")
+        taken.append(await house.replica().one(request))
+
+    async def nothing(name: str) -> None: ...
+
+    taken: list[object] = []
+    house.actor.during = during
+    mine = await house.one(request)
+    assert taken == [mine], "the reply of the one that took over"
+    assert await house.total("a") == 1
+
+
+async def test_an_event_whose_lease_is_of_a_dead_process_is_held_and_not_lost(house: House) -> None:
+    event = envelope(Mailed(name="a"))
+    assert await house.store.claim(Claim(event.id), "of a dead process", lease_ms=40) is None
+    assert await house.one(event) is Settle.HOLD
+    async with asyncio.timeout(5):
+        while await house.one(event) is Settle.HOLD:
+            await asyncio.sleep(0.01)
+    assert await house.total("mailed a") == 1
+
+
+async def test_an_event_survives_a_store_that_goes_away_during_the_work(house: House) -> None:
+    async def during(name: str) -> None:
+        house.actor.during = nothing
+        raise StoreAway("unplugged")
+
+    async def nothing(name: str) -> None: ...
+
+    house.actor.during = during
+    event = envelope(Mailed(name="a"))
+    assert await house.one(event) is Settle.HOLD
+    assert await house.one(event) is Settle.DONE
+    assert await house.total("mailed a") == 1
+
+
+async def test_a_parked_one_that_was_settled_meanwhile_is_no_longer_parked(house: House) -> None:
+    event = envelope(Mailed(name="a"))
+    await house.one(event)
+    await house.store.park([house.dispatch.parking.form(event, 1, 0, "its consumer went away")])
+    assert await ParkedLoop(house.dispatch).step() == 1
+    assert await house.store.parked(event.id) is None
+    assert await house.total("mailed a") == 1
+
+
+async def test_a_parked_one_in_another_s_hands_stays_parked(house: House) -> None:
+    event = envelope(Mailed(name="a"))
+    assert await house.store.claim(Claim(event.id), "another's", lease_ms=60_000) is None
+    await house.store.park([house.dispatch.parking.form(event, 1, 0, "its consumer went away")])
+    assert await ParkedLoop(house.dispatch).step() == 1
+    assert (await house.row(event.id)).due_at is not None
+
+
+async def test_a_refused_event_is_dead_and_its_id_free_for_a_replay(house: House) -> None:
+    async def during(name: str) -> None:
+        house.actor.during = nothing
+        raise Invalid("counter.no")
+
+    async def nothing(name: str) -> None: ...
+
+    house.actor.during = during
+    event = envelope(Mailed(name="a"))
+    assert await house.one(event) is Settle.DONE
+    assert (await house.row(event.id)).due_at is None
+    await house.store.revive(event.id)
+    assert await ParkedLoop(house.dispatch).step() == 1
+    assert await house.store.parked(event.id) is None
+    assert await house.total("mailed a") == 1
+
+
+async def test_a_handler_that_never_enters_finish_is_settled_all_the_same(house: House) -> None:
+    async def returns(event: Mailed, ctx: object) -> None: ...
+
+    house.dispatch._methods["mailed"] = returns
+    event = envelope(Mailed(name="a"))
+    assert await house.one(event) is Settle.DONE
+    async with house.store.transaction() as transaction:
+        assert await transaction.begin([Claim(event.id)]) == [Saved(None, None)]
+
+
+async def test_what_a_step_wrote_stays_whatever_comes(house: House) -> None:
+    async def during(name: str) -> None:
+        raise ZeroDivisionError
+
+    house.actor.during = during
+    assert code(await house.one(AddSlowly(name="a"))) == "internal"
+    assert (await house.total("steps"), await house.total("a")) == (1, 0)
+    assert Added not in map(type, house.sent())
