@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.processes:
             gc.enable()
             return _run(_processes(settings, chosen, arguments))
+        if arguments.replicas:
+            raise SettingError("--replicas counts processes, so it needs --processes")
         return _run(App(settings, chosen).run(announce))
     except SettingError as error:
         print(f"troupe: {error}", file=sys.stderr)
@@ -114,6 +116,7 @@ def _flag(name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m runtime",
+        allow_abbrev=False,
         description="Run Troupe: all actors in this process, or those named. Without a verb it serves until stopped.",
         epilog="Exit codes: 0 stopped as asked, 1 could not start or gave up, 2 wrong argument or setting. "
         "Every setting is also an environment variable (EDGE_PORT) and a line in .env; flags win.",

@@ -95,10 +95,10 @@ class App:
 
     async def _start(self) -> None:
         settings = self.settings
-        keys = load_keys(settings, self.names)
         self._supervisor = Supervisor(self.metrics)
         broker = self._broker = connect.broker(settings)
         cache = self._cache = connect.cache(settings, self._clock)
+        keys = load_keys(settings, self.names)
         actors = [await self._prepare(name, keys) for name in self.names if name != stagehands.EDGE]
         client = Client(broker, keys, self.metrics, new_id=self._new_id)
         broker.on_change(lambda available: client.reconnected() if available else None)

@@ -2,7 +2,7 @@
 
 Requests of one tick and one type become one list; a `many` handler has two lists running at most, so that while
 those wait for the database the next one grows. Events are handled one by one. What comes back after a crash is
-never beside anything else: a request is sent to the queue again, alone and counted, and then handled one at a time;
+never beside anything else: a request is sent to the queue again, alone, and then put on trial (`runtime.suspects`);
 an event goes to `parked`, where its attempt is counted before it runs.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -18,22 +18,23 @@ import msgspec
 
 from runtime.batch import MOST, Batcher
 from runtime.dispatch import Dispatch
-from runtime.errors import BrokerAway, Kind, MessageError, Overloaded, StoreAway
+from runtime.errors import BrokerAway, MessageError, Overloaded, StoreAway
 from runtime.message import Answer, Envelope, Failed, encode, failed, frame, frame_answers, unframe
 from runtime.ports import Broker, Delivery, Parked, Subscription
 from runtime.seams import Seams
+from runtime.suspects import Suspects
 from runtime.telemetry import Metrics, logger
 from runtime.verdict import Received, Settle, Verdict
 
 MANY_AT_ONCE = 2
 """Lists of one `many` handler that run at the same time."""
 
-CRASHES = 3
-"""How often a request may take its consumer down before it is given up."""
-
 REQUEST_PREFETCH = 256
 EVENT_PREFETCH = 64
 STORE_RETRY_S = 0.25
+
+
+Handle = Callable[[Sequence[Received]], Awaitable[Sequence[Verdict]]]
 
 
 class _Held:
@@ -96,15 +97,14 @@ class Consumer:
             if handler.is_request and (handler.many or handler.is_query)
         }
         self._waiting: deque[_Item] = deque()
-        self._suspects: asyncio.Queue[_Item] = asyncio.Queue()
+        self._suspects = Suspects(dispatch)
         self._in_flight = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], list[str]] = {}
         self._subscriptions: list[Subscription] = []
         metrics.in_flight.labels(self._actor).set_function(lambda: self._in_flight)
 
     async def start(self) -> None:
         """Begin to take messages. :raises BrokerAway: no connection."""
-        self._spawn(self._run_suspects())
         self._subscriptions = [
             await self._broker.consume_requests(self._actor, self._on_request, prefetch=REQUEST_PREFETCH),
             await self._broker.consume_events(self._actor, self._on_event, prefetch=EVENT_PREFETCH),
@@ -117,16 +117,26 @@ class Consumer:
             await subscription.pause()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        while self._in_flight and loop.time() < deadline:
-            busy = [task for task in self._tasks if not task.done()]
-            await asyncio.wait(busy, timeout=deadline - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0)  # what has just come has its task now
+        while self._tasks and (left := deadline - loop.time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.sleep(0)  # what finished may have made room for what waited
-        unfinished = [item.received.envelope.id for item in self._waiting]
-        for task in self._tasks:
+        unfinished = self._abandon()
+        running = list(self._tasks)
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         self._replies.flush()
+        await asyncio.sleep(0)  # the acks follow the replies
         return unfinished
+
+    def _abandon(self) -> list[str]:
+        """Nothing that waits will begin; the ids of that, and of what still runs."""
+        ids = [id for ids in self._tasks.values() for id in ids]
+        for waiting in (self._waiting, *(lane.items for lane in self._lanes.values())):
+            ids += [item.received.envelope.id for item in waiting]
+            waiting.clear()
+        return ids
 
     # ---------------------------------------------------------------------------------------- requests
 
@@ -147,16 +157,13 @@ class Consumer:
         for envelope in envelopes:
             deadline = now + (envelope.budget_ms or 0) / 1000
             item = _Item(Received(envelope, trusted=True, deadline=deadline), held, now)
-            if envelope.crashes:
-                self._in_flight += 1
-                self._suspects.put_nowait(item)
-            elif self._in_flight >= self._limit:
+            if self._in_flight >= self._limit:
                 self._waiting.append(item)
             else:
                 self._admit(item)
 
     def _send_again(self, envelopes: list[Envelope], delivery: Delivery) -> None:
-        """A consumer went away with these; one of them may be why. Each goes its own way, and is counted."""
+        """A consumer went away with these; one of them may be why. From here on each goes its own way."""
         for envelope in envelopes:
             again = msgspec.structs.replace(envelope, crashes=envelope.crashes + 1)
             try:
@@ -170,11 +177,13 @@ class Consumer:
         self._in_flight += 1
         envelope = item.received.envelope
         lane = self._lanes.get(envelope.type)
-        if lane is None or envelope.attempt:
-            self._spawn(self._run([item]))
-            return
-        lane.items.append(item)
-        self._schedule(lane)
+        if envelope.attempt or envelope.crashes:
+            self._spawn(self._run([item], self._suspects), envelope.id)
+        elif lane is None:
+            self._spawn(self._run([item], self._dispatch), envelope.id)
+        else:
+            lane.items.append(item)
+            self._schedule(lane)
 
     def _schedule(self, lane: _Lane) -> None:
         if lane.items and not lane.scheduled and lane.running < lane.at_once:
@@ -185,36 +194,24 @@ class Consumer:
         lane.scheduled = False
         items = [lane.items.popleft() for _ in range(min(MOST, len(lane.items)))]
         lane.running += 1
-        self._spawn(self._run_lane(lane, items))
+        self._spawn(self._run_lane(lane, items), *(item.received.envelope.id for item in items))
         self._schedule(lane)
 
     async def _run_lane(self, lane: _Lane, items: list[_Item]) -> None:
         try:
-            await self._run(items)
+            await self._run(items, self._dispatch)
         finally:
             lane.running -= 1
             self._schedule(lane)
 
-    async def _run(self, items: list[_Item]) -> None:
+    async def _run(self, items: list[_Item], handle: Handle) -> None:
         try:
-            verdicts = await self._dispatch([item.received for item in items])
+            verdicts = await handle([item.received for item in items])
             for item, verdict in zip(items, verdicts, strict=True):
                 self._settle(item, verdict)
         finally:
             self._in_flight -= len(items)
             self._let_in()
-
-    async def _run_suspects(self) -> None:
-        while True:
-            item = await self._suspects.get()
-            envelope = item.received.envelope
-            if envelope.crashes < CRASHES:
-                await self._run([item])
-                continue
-            reason = f"its consumer went away {envelope.crashes} times while it held this"
-            await self._until_stored(self._dispatch.parking.form(envelope, envelope.crashes, None, reason))
-            self._settle(item, Failed(Kind.INTERNAL, "internal"))
-            self._in_flight -= 1
 
     def _let_in(self) -> None:
         """Admit what waits for room, and shed what has waited for half of its budget."""
@@ -251,9 +248,9 @@ class Consumer:
             return
         if delivery.redelivered:
             again = self._dispatch.parking.form(envelope, 1, 0, "its consumer went away while it held this")
-            self._spawn(self._park_first(delivery, again))
+            self._spawn(self._park_first(delivery, again), envelope.id)
         else:
-            self._spawn(self._run_event(delivery, envelope))
+            self._spawn(self._run_event(delivery, envelope), envelope.id)
 
     async def _run_event(self, delivery: Delivery, envelope: Envelope) -> None:
         while (await self._dispatch([Received(envelope)]))[0] is Settle.HOLD:  # noqa: ASYNC110 - a store tells nobody it is back
@@ -278,21 +275,25 @@ class Consumer:
         delivery.ack()
 
     async def _until_stored(self, parked: Parked) -> None:
+        """Park it; what is parked already keeps the attempts that were counted."""
+        store = self._dispatch.store
         while True:
             try:
-                await self._dispatch.store.park([parked])
+                if await store.parked(parked.id) is None:
+                    await store.park([parked])
             except StoreAway:
                 await asyncio.sleep(STORE_RETRY_S)
             else:
                 return
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], *ids: str) -> None:
+        """:param ids: of what it works on."""
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
+        self._tasks[task] = list(ids)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        del self._tasks[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             # the delivery was not acked: it comes back, and is handled alone
             logger().error("consumer.failed", actor=self._actor, exc_info=error)

@@ -80,5 +80,5 @@ class Sealer:
         """:raises MessageError: sealed with another key, or changed."""
         try:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
             raise MessageError("sealed with another key: was SECRET_KEY changed?") from error

@@ -296,7 +296,9 @@ def _secret_in(info: Any, seen: set[Any]) -> bool:
     if isinstance(info, msgspec.inspect.UnionType):
         return any(_secret_in(each, seen) for each in info.types)
     if isinstance(info, msgspec.inspect.DictType):
-        return _secret_in(info.value_type, seen)
+        return _secret_in(info.key_type, seen) or _secret_in(info.value_type, seen)
+    if isinstance(info, msgspec.inspect.TupleType):
+        return any(_secret_in(each, seen) for each in info.item_types)
     inner = getattr(info, "item_type", None)
     return inner is not None and _secret_in(inner, seen)
 

@@ -14,7 +14,7 @@ ProjectRole = Literal["owner", "editor", "viewer"]
 TaskStatus = Literal["todo", "in_progress", "in_review", "done", "cancelled"]
 Priority = Annotated[int, Meta(ge=0, le=4, description="a whole number from 0 (none) to 4 (urgent)")]
 Minutes = Annotated[int, Meta(ge=0, le=100_000, description="a whole number from 0 to 100000")]
-Key = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,10}$", description="2 to 10 of A–Z and 0–9")]
+Key = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,10}$(?!\n)", description="2 to 10 of A–Z and 0–9")]
 Reminders = Annotated[list[TimeIn], Meta(max_length=10, description="at most 10 times")]
 # a list that no honest client needs to exceed; each id in it is checked
 Ids = Annotated[list[Id], Meta(max_length=1000, description="at most 1000 ids")]
@@ -143,10 +143,10 @@ class ListTasks(Query[Page[Task]], frozen=True, kw_only=True):
 
     project_id: Ids = []
     status: list[TaskStatus] = []
-    assignee_id: list[Annotated[str, Meta(pattern=r"^(me|none|[0-9a-f-]{36})$", description="an id, me or none")]] = []
+    assignee_id: list[Annotated[str, Meta(pattern=r"^(me|none|[0-9a-f-]{36})$(?!\n)", description="an id, me or none")]] = []
     label_id: Ids = []
     priority: list[Priority] = []
-    parent_id: list[Annotated[str, Meta(pattern=r"^(none|[0-9a-f-]{36})$", description="an id or none")]] = []
+    parent_id: list[Annotated[str, Meta(pattern=r"^(none|[0-9a-f-]{36})$(?!\n)", description="an id or none")]] = []
     due_before: TimeIn | None = None
     due_after: TimeIn | None = None
     created_after: TimeIn | None = None

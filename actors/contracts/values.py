@@ -8,9 +8,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+# `$` alone would let a line feed follow, in Python though not in a browser: hence `(?!\n)` in all patterns
+UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$(?!\n)"
 # C0, DEL, C1 and the two Unicode line separators: nothing that can break a line, a header or a terminal
-_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$(?!\n)"
 
 Id = Annotated[str, Meta(pattern=UUID, description="a UUID in lower case", extra_json_schema={"format": "uuid"})]
 
@@ -55,7 +56,7 @@ Email = Annotated[
         # RFC 5321 dot-string and host name; each part bounded, so matching is linear
         pattern=(
             r"^(?=.{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
-            r"@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
+            r"@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$(?!\n)"
         ),
         description="an e-mail address in ASCII, at most 254 characters",
         extra_json_schema={"format": "email"},

@@ -66,6 +66,15 @@ async def test_lists_show_the_tasks_of_the_callers_projects_newest_first(stage: 
     assert await titles(company, company.bob, project_id=[one.id]) == []
 
 
+async def test_a_page_takes_its_tasks_from_as_many_projects_as_there_are(company: Company) -> None:
+    for title in "abcde":
+        company.stage.advance(seconds=1)
+        await company.task(await company.project(), title)
+    assert await titles(company) == list("edcba")
+    assert await titles(company, sort="created_at") == list("abcde")
+    assert await titles(company, status=["done"]) == []
+
+
 async def test_tasks_of_one_moment_are_listed_once_each(stage: Stage, company: Company) -> None:
     project = await company.project()
     commands = [CreateTask(project_id=project.id, title=str(n)) for n in range(7)]

@@ -56,9 +56,9 @@ def envelope(
 class House:
     """A dispatch over a store; `replica` makes another one over the same."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, actor: CounterActor | None = None) -> None:
         self.store = store
-        self.actor = CounterActor()
+        self.actor = actor or CounterActor()
         self.metrics = Metrics()
         self.offered: list[Outgoing] = []
         self.failures: list[BaseException] = []

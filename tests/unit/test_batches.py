@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from runtime.dispatch import Dispatch
-from runtime.errors import Later, StoreAway
+from runtime.actor import handles
+from runtime.context import ManyContext
+from runtime.errors import Later, Refusal, StoreAway
 from runtime.message import Ok, encode
+from runtime.ports import Store
 from runtime.verdict import Settle
-from tests.unit.counter import AddEach, Added, GetEach, Total
+from tests.unit.counter import AddEach, Added, CounterActor, GetEach, Total, Totals
 from tests.unit.house import House, answer, code, codes, envelope
 
 
@@ -100,26 +103,24 @@ async def test_queries_that_fail_as_a_whole_are_run_one_by_one(house: House) -> 
     assert house.actor.lists == [2, 1, 1]
 
 
-async def test_a_handler_that_loses_answers_is_found_out(house: House) -> None:
-    async def loses(commands: object, ctx: object) -> list[Total]:
+class Forgetful(CounterActor):
+    @handles(many=True)
+    async def add_each(self, commands: Sequence[AddEach], ctx: ManyContext[Totals]) -> list[Total | Refusal]:
         return []
 
-    dispatch = Dispatch(
-        house.actor, house.store, key=b"k" * 32, metrics=house.metrics, offer=house.offered.extend,
-        report=house.failures.append,
-    )  # fmt: skip
-    dispatch._methods["add_each"] = loses
-    from runtime.verdict import Received
 
-    (verdict,) = await dispatch([Received(envelope(AddEach(name="a")))])
-    assert code(verdict) == "internal"
+async def test_a_handler_that_loses_answers_is_found_out(store: Store) -> None:
+    house = House(store, Forgetful())
+    assert code(await house.one(AddEach(name="a"))) == "internal"
     assert "answered 0 of 1" in str(house.failures[0])
 
 
 async def test_two_replicas_with_the_same_command_in_their_lists_have_one_effect(house: House) -> None:
     requests = [envelope(AddEach(name=name)) for name in "abcdefgh"]
     # the second replica has them as the first one's, sent again
-    again = [envelope(AddEach(name=each), id=r.id, attempt=1) for each, r in zip("hgfedcba", requests[::-1], strict=True)]
+    again = [
+        envelope(AddEach(name=each), id=r.id, attempt=1) for each, r in zip("hgfedcba", requests[::-1], strict=True)
+    ]
     verdicts, others = await asyncio.gather(house.handle(*requests), house.replica().handle(*again))
     for verdict, other in zip(verdicts, others[::-1], strict=True):
         assert isinstance(verdict, Ok) or isinstance(other, Ok)

@@ -6,17 +6,15 @@ import asyncio
 
 import pytest
 
+from runtime.actor import handles
+from runtime.context import OutsideContext
 from runtime.errors import Conflict, Invalid, Later, StoreAway, Throttled
 from runtime.message import Ok, encode
 from runtime.parked import ParkedLoop
-from runtime.ports import Claim, Saved
+from runtime.ports import Claim, Saved, Store
 from runtime.verdict import Settle
-from tests.unit.counter import Added, AddSlowly, Mailed, Total
+from tests.unit.counter import Added, AddSlowly, CounterActor, Mailed, Total, Totals, nothing
 from tests.unit.house import House, answer, code, envelope
-
-
-class Died(BaseException):
-    """Stands for SIGKILL where a process cannot be killed: what comes after it does not run."""
 
 
 async def test_the_last_transaction_commits_with_the_reply_and_what_is_sent(house: House) -> None:
@@ -77,8 +75,6 @@ async def test_after_a_failure_the_id_is_free_at_once(house: House, error: Excep
         house.actor.during = nothing
         raise error
 
-    async def nothing(name: str) -> None: ...
-
     house.actor.during = during
     request = envelope(AddSlowly(name="a"))
     code(await house.one(request))
@@ -123,8 +119,6 @@ async def test_one_whose_lease_was_taken_over_finishes_nothing(house: House) -> 
             await transaction.execute("update inbox set leased_until = 0")
         taken.append(await house.replica().one(request))
 
-    async def nothing(name: str) -> None: ...
-
     taken: list[object] = []
     house.actor.during = during
     mine = await house.one(request)
@@ -146,8 +140,6 @@ async def test_an_event_survives_a_store_that_goes_away_during_the_work(house: H
     async def during(name: str) -> None:
         house.actor.during = nothing
         raise StoreAway("unplugged")
-
-    async def nothing(name: str) -> None: ...
 
     house.actor.during = during
     event = envelope(Mailed(name="a"))
@@ -178,8 +170,6 @@ async def test_a_refused_event_is_dead_and_its_id_free_for_a_replay(house: House
         house.actor.during = nothing
         raise Invalid("counter.no")
 
-    async def nothing(name: str) -> None: ...
-
     house.actor.during = during
     event = envelope(Mailed(name="a"))
     assert await house.one(event) is Settle.DONE
@@ -190,13 +180,15 @@ async def test_a_refused_event_is_dead_and_its_id_free_for_a_replay(house: House
     assert await house.total("mailed a") == 1
 
 
-async def test_a_handler_that_never_enters_finish_is_settled_all_the_same(house: House) -> None:
-    async def returns(event: Mailed, ctx: object) -> None: ...
+class Brief(CounterActor):
+    @handles(outside=True)
+    async def on_mailed(self, event: Mailed, ctx: OutsideContext[Totals]) -> None: ...
 
-    house.dispatch._methods["mailed"] = returns
+
+async def test_a_handler_that_never_enters_finish_is_settled_all_the_same(store: Store) -> None:
     event = envelope(Mailed(name="a"))
-    assert await house.one(event) is Settle.DONE
-    async with house.store.transaction() as transaction:
+    assert await House(store, Brief()).one(event) is Settle.DONE
+    async with store.transaction() as transaction:
         assert await transaction.begin([Claim(event.id)]) == [Saved(None, None)]
 
 

@@ -1,0 +1,70 @@
+"""Both stores keep the port's promises, and broken twins are found out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from runtime.drivers.store_postgres import PostgresStore
+from runtime.drivers.store_sqlite import SqliteStore
+from tests.conformance import delivery_promises, store_promises
+from tests.conformance.broken_stores import BROKEN
+from tests.conformance.store_promises import Promise
+from tests.conformance.store_worlds import PostgresWorld, SqliteWorld
+
+
+def named(prefix: str) -> dict[str, Promise]:
+    """The promises whose functions begin so, by the rest of their names."""
+    everything = {**vars(store_promises), **vars(delivery_promises)}
+    return {name.removeprefix(prefix): each for name, each in everything.items() if name.startswith(prefix)}
+
+
+PROMISES = named("promise_")
+CONCURRENT_PROMISES = named("concurrent_promise_")
+
+
+@pytest.fixture
+async def sqlite_world(tmp_path: Path) -> AsyncIterator[SqliteWorld]:
+    world = SqliteWorld(tmp_path)
+    yield world
+    await world.stop()
+
+
+@pytest.fixture
+async def postgres_world(postgres_url: str) -> AsyncIterator[PostgresWorld]:
+    world = PostgresWorld(postgres_url)
+    yield world
+    await world.drop()
+
+
+@pytest.mark.parametrize("promise", PROMISES.values(), ids=PROMISES)
+async def test_sqlite_keeps_its_promise(promise: Promise, sqlite_world: SqliteWorld) -> None:
+    await promise(sqlite_world)
+
+
+@pytest.mark.parametrize(
+    "promise", [*PROMISES.values(), *CONCURRENT_PROMISES.values()], ids=[*PROMISES, *CONCURRENT_PROMISES]
+)
+async def test_postgresql_keeps_its_promise(promise: Promise, postgres_world: PostgresWorld) -> None:
+    await promise(postgres_world)
+
+
+def test_what_is_not_promised_is_declared() -> None:
+    assert SqliteStore.lacks == {"concurrent_transactions"}
+    assert PostgresStore.lacks == set()
+
+
+@pytest.mark.parametrize(
+    ("twin", "broken"),
+    [(twin, name) for twin, names in BROKEN.items() for name in names],
+    ids=lambda it: it if isinstance(it, str) else it.__name__,
+)
+async def test_a_broken_twin_is_found_out(twin: type[SqliteStore], broken: str, tmp_path: Path) -> None:
+    world = SqliteWorld(tmp_path, twin)
+    try:
+        with pytest.raises((AssertionError, pytest.fail.Exception, TimeoutError)):
+            await PROMISES[broken](world)
+    finally:
+        await world.stop()

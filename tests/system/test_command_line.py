@@ -1,0 +1,120 @@
+"""What an operator sees when something is wrong: one clear line, an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from tests.system.world import Api, World
+
+USAGE, CANNOT_START = 2, 1
+NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
+
+
+async def refused(world: World, *arguments: str, **settings: str) -> tuple[int, str]:
+    code, output, errors = await world.run(*arguments, **settings)
+    assert output == ""
+    assert "Traceback" not in errors
+    (line,) = [each for each in errors.splitlines() if each.startswith("troupe: ")]
+    return code, line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "code", "said"),
+    [
+        (["--actors", "tsak"], {}, USAGE, ["there is no actor 'tsak'", "task, user, edge"]),
+        (["--actors", "task"], {}, USAGE, ["BROKER_URL=memory:", "without user, edge", "amqp://"]),
+        (["--processes"], {}, USAGE, ["BROKER_URL=memory:", "--processes needs amqp://"]),
+        ([], {"TASK_STORE_READ_URL": "sqlite:copy.db"}, USAGE, ["TASK_STORE_READ_URL", "no replicas"]),
+        ([], {"BROKER_URL": "kafka://x"}, USAGE, ["BROKER_URL=kafka://x", "amqp:"]),
+        ([], {"TASK_STORE_URL": "mysql://u:secret@h/d"}, USAGE, ["TASK_STORE_URL=mysql://u:***@h/d", "postgresql:"]),
+        ([], {"EDGE_PORT": "eighty"}, USAGE, ["EDGE_PORT=eighty", "Expected 'int'"]),
+        ([], {"BROKER_URL": NOWHERE, "SECRET_KEY": ""}, USAGE, ["SECRET_KEY must be set"]),
+        ([], {"BROKER_URL": NOWHERE, "SECRET_KEY": "x" * 32}, CANNOT_START, ["127.0.0.1:1"]),
+        ([], {"TASK_STORE_URL": "postgresql://nobody@127.0.0.1:1/x"}, CANNOT_START, ["the database"]),
+        ([], {"CRASH_AT": "create_task:before", "TROUPE_ENV": "production"}, USAGE, ["CRASH_AT", "production"]),
+        (["--profile", "mars"], {}, USAGE, ["there is no profile 'mars'", "embedded"]),
+        (["--replicas", "task"], {"BROKER_URL": NOWHERE}, USAGE, ["--replicas"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+async def test_what_cannot_be_is_said_in_one_line(
+    embedded: World, arguments: list[str], settings: dict[str, str], code: int, said: list[str]
+) -> None:
+    found, line = await refused(embedded, *arguments, **settings)
+    assert found == code, line
+    assert all(each in line for each in said), line
+    assert "secret" not in line
+
+
+async def test_an_unknown_setting_in_the_file_is_named_with_what_was_meant(embedded: World) -> None:
+    (embedded.directory / ".env").write_text("BROKER_URI=memory:\n")
+    code, line = await refused(embedded)
+    assert (code, line) == (USAGE, "troupe: BROKER_URI is no setting of ours; did you mean BROKER_URL?")
+
+
+async def test_a_port_in_use_is_said(embedded: World) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, line = await refused(embedded, EDGE_PORT=port)
+    assert code == CANNOT_START
+    assert f"127.0.0.1:{port}" in line
+    assert "in use" in line
+
+
+async def test_help_says_everything(embedded: World) -> None:
+    code, output, _ = await embedded.run("--help")
+    assert code == 0
+    for word in ("--actors", "--processes", "--edge-port", "check", "dead", "resync", "Exit codes"):
+        assert word in output
+
+
+async def test_check_says_of_each_setting_and_dependency_whether_it_works(embedded: World) -> None:
+    code, output, _ = await embedded.run("check", SECRET_KEY="a canary that must not be shown anywhere")
+    assert code == 0, output
+    assert "canary" not in output
+    assert output.count("  ok") >= 6
+    code, output, _ = await embedded.run("check", BROKER_URL=NOWHERE)
+    assert code == 1
+    assert "BROKER_URL           amqp://guest:***@127.0.0.1:1/  FAILS" in output
+
+
+async def test_control_c_stops_with_0(embedded: World) -> None:
+    assert await (await embedded.start()).stop(signal.SIGINT) == 0
+
+
+async def test_a_process_of_one_actor_needs_that_actors_key_alone(real: World, client: Callable[[str], Api]) -> None:
+    _, key, _ = await real.run("actor-key", "task")
+    task = await real.start("--actors", "task", SECRET_KEY="", ACTOR_KEY=key.strip())
+    await real.start("--actors", "user")
+    edge = await real.start("--actors", "edge")
+    ada = await client(edge.address).person("Ada")
+    assert (await ada.task(await ada.project()))["number"] == 1
+    assert await task.stop() == 0
+
+
+async def test_health_and_metrics_of_a_process_without_the_edge(
+    real: World, client: Callable[[str], Api], free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+    await real.start("--actors", "task", OPS_PORT=str(port), METRICS_TOKEN="a token")
+    ops = client(f"http://127.0.0.1:{port}")
+    assert (await ops("GET", "/healthz")).status == 200
+    ready = await ops("GET", "/readyz")
+    assert (ready.status, ready.json["task_store"]) == (200, "ok")
+    assert (await ops("GET", "/metrics")).status == 404
+    assert b"troupe_in_flight" in (await ops("GET", "/metrics", authorization="Bearer a token")).body
+
+
+async def test_resync_tells_the_present_state_again(real: World, client: Callable[[str], Api]) -> None:
+    running = await real.start()
+    await client(running.address).person("Ada")
+    code, output, errors = await real.run("resync", "user")
+    assert (code, "told again" in output) == (0, True), errors
+    code, output, _ = await real.run("dead", "list", "--actor", "task")
+    assert (code, output) == (0, "")
