@@ -14,7 +14,7 @@ from edge.headers import media_type_is_json
 from edge.problems import Problem, malformed
 
 STALL_S = 30.0
-"""How long a body may make no progress."""
+"""How long a body may make no progress, by default."""
 
 BODY_S = 300.0
 """How long a body may take in all."""
@@ -23,10 +23,11 @@ DEPTH = 32
 """How deep arrays and objects may be nested."""
 
 
-async def read_body(request: web.BaseRequest, limit: int) -> bytes:
+async def read_body(request: web.BaseRequest, limit: int, *, stall_s: float = STALL_S) -> bytes:
     """The bytes of the body.
 
     :param limit: bytes, at most.
+    :param stall_s: how long it may make no progress.
     :raises Problem: 408 it stalls, 413 it is too long, 415 it is not plain JSON, 417 an unknown expectation, 400 its
         framing is broken or the client went away.
     """
@@ -42,7 +43,7 @@ async def read_body(request: web.BaseRequest, limit: int) -> bytes:
     if expectation is not None:
         _go_on(request, expectation)
     try:
-        return await _read(request, limit)
+        return await _read(request, limit, stall_s)
     except TimeoutError:
         raise Problem(408, "request.timeout", "The body did not arrive in time.", close=True) from None
     except (RequestPayloadError, ConnectionError):
@@ -55,7 +56,7 @@ def check_media_type(request: web.BaseRequest) -> None:
         raise Problem(415, "request.media_type", "Content-Type must be application/json, in UTF-8.")
 
 
-async def _read(request: web.BaseRequest, limit: int) -> bytes:
+async def _read(request: web.BaseRequest, limit: int, stall_s: float) -> bytes:
     content = request.content
     if content.is_eof():  # small bodies arrive together with the head
         body = content.read_nowait(-1)
@@ -66,7 +67,7 @@ async def _read(request: web.BaseRequest, limit: int) -> bytes:
     size = 0
     async with asyncio.timeout(BODY_S):
         while True:
-            async with asyncio.timeout(STALL_S):
+            async with asyncio.timeout(stall_s):
                 part = await content.readany()
             if not part:
                 return b"".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -21,17 +22,20 @@ FRESH_ID = "-"
 
 
 class Connection(RequestHandler):
-    """One client connection. A head that is not complete after `HEAD_S` ends it; only slow ones cost a timer."""
+    """One client connection. A head that is not complete after `head_s` ends it; only slow ones cost a timer."""
 
-    __slots__ = ("_head_timer",)
+    __slots__ = ("_head_s", "_head_timer")
 
-    def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, **limits: Any) -> None:
-        super().__init__(manager, loop=loop, **limits)
+    def __init__(
+        self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, head_s: float, **options: Any
+    ) -> None:
+        super().__init__(manager, loop=loop, **options)
+        self._head_s = head_s
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._head_timer = self._loop.call_later(HEAD_S, self.force_close)
+        self._head_timer = self._loop.call_later(self._head_s, self.force_close)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timer()
@@ -41,7 +45,7 @@ class Connection(RequestHandler):
         super().data_received(data)
         if self._waiter is not None and not self._waiter.done():  # still idle: the head is not complete
             if self._head_timer is None:
-                self._head_timer = self._loop.call_later(HEAD_S, self.force_close)
+                self._head_timer = self._loop.call_later(self._head_s, self.force_close)
         elif self._head_timer is not None:
             self._stop_timer()
 
@@ -66,10 +70,17 @@ class Connection(RequestHandler):
 class Listener(web.Server):
     """Makes `Connection`s; the handler gets each request that the parser took."""
 
+    def __init__(
+        self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], *, head_s: float = HEAD_S
+    ) -> None:
+        super().__init__(handler)
+        self._head_s = head_s
+
     def __call__(self) -> RequestHandler:
         return Connection(
             self,
             loop=asyncio.get_running_loop(),
+            head_s=self._head_s,
             keepalive_timeout=KEEPALIVE_S,
             access_log=None,
             auto_decompress=False,  # a compressed body is refused, never inflated

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import msgspec
-import structlog
 
 from runtime.actor import Actor, Handler
 from runtime.context import Clock, Context, Ids, ManyContext, system_clock
@@ -24,23 +24,20 @@ from runtime.keys import Sealer
 from runtime.message import (
     Envelope,
     Failed,
-    Message,
     Ok,
     Reply,
     decode_reply,
     decoder,
     encode,
     failed,
-    frame,
     holds_secret,
-    owner,
     reply_type,
-    wire_name,
 )
-from runtime.parking import Parking
+from runtime.outgoing import outgoing
+from runtime.parking import Parking, unparked
 from runtime.ports import Busy, Claim, Outgoing, Raced, Saved, Settled, Store, Transaction
 from runtime.seams import Seams
-from runtime.telemetry import Metrics, logger, trace_id
+from runtime.telemetry import Metrics, bound_to, logger
 from runtime.verdict import Received, Settle, Verdict, kept, outcome, word
 
 OUTBOX_LEASE_MS = 5_000
@@ -80,6 +77,7 @@ class Dispatch:
         self._seams = seams or Seams("")
         self._report = report or self._log
         self.parking = Parking(actor.name, store, self.table, sealer=self.sealer, metrics=metrics, report=self._report)
+        self._outgoing = partial(outgoing, sealer=self.sealer, new_id=self._new_id)
         self._contexts = Contexts(actor, store, key=key, clock=clock, new_id=self._new_id)
         self._methods = {kind: getattr(actor, handler.method) for kind, handler in self.table.items()}
 
@@ -170,7 +168,7 @@ class Dispatch:
     async def _alone(self, handler: Handler, received: Received, message: Any) -> Verdict:
         """One message, and what becomes of it when it fails."""
         envelope = received.envelope
-        with _bound(envelope):
+        with bound_to(envelope.request_id or envelope.id, envelope.trace):
             try:
                 verdict = await self._once(handler, received, message)
                 if isinstance(verdict, Failed) and envelope.reply_to is None:
@@ -211,7 +209,7 @@ class Dispatch:
                     fresh.append(index)
                 else:
                     verdicts[index] = self._known(items[index][0].envelope, claimed)
-                    unpark += _unparked(items[index][0], claimed)
+                    unpark += unparked(items[index][0], claimed)
             settled: list[Settled] = []
             if fresh:
                 records = self.actor.records(transaction)
@@ -222,7 +220,7 @@ class Dispatch:
                     verdicts[index] = verdict = self._answer(handler, envelope, result)
                     settled += self._settled(handler, envelope, verdict, result)
                     outgoing += self._outgoing(context, result)
-                    unpark += _unparked(items[index][0], verdict)
+                    unpark += unparked(items[index][0], verdict)
             if fresh or unpark:
                 await transaction.finish(settled, outgoing, unpark=unpark, lease_ms=OUTBOX_LEASE_MS)
         self._committed(handler, outgoing)
@@ -248,7 +246,7 @@ class Dispatch:
         self._seams.at("before", handler.type)
         claimed = await self.store.claim(claim, lease, lease_ms=OUTSIDE_LEASE_MS)
         if claimed is not None:
-            for id in _unparked(received, claimed):
+            for id in unparked(received, claimed):
                 await self.store.unpark(id)
             return self._known(received.envelope, claimed)
         try:
@@ -280,7 +278,7 @@ class Dispatch:
             await transaction.finish(
                 self._settled(handler, envelope, verdict, result),
                 outgoing,
-                unpark=_unparked(received, verdict),
+                unpark=unparked(received, verdict),
                 lease_ms=OUTBOX_LEASE_MS,
             )
         self._committed(handler, outgoing)
@@ -304,7 +302,7 @@ class Dispatch:
             elif not await transaction.resume(envelope.id, lease):
                 return Settle.DONE
             settled = self._settled(handler, envelope, verdict, refusal)
-            await transaction.finish(settled, (), unpark=_unparked(received, verdict), lease_ms=OUTBOX_LEASE_MS)
+            await transaction.finish(settled, (), unpark=unparked(received, verdict), lease_ms=OUTBOX_LEASE_MS)
         return verdict
 
     # ------------------------------------------------------------------------------------ the pieces
@@ -336,7 +334,7 @@ class Dispatch:
         if isinstance(result, Unavailable):
             return failed(result)
         if isinstance(result, Exception):
-            with _bound(envelope):
+            with bound_to(envelope.request_id or envelope.id, envelope.trace):
                 self._report(result)
             return Failed(Kind.INTERNAL, "internal")
         if envelope.reply_to is None:
@@ -344,7 +342,7 @@ class Dispatch:
         return Ok(encode(result), envelope.nonce)
 
     def _settled(self, handler: Handler, envelope: Envelope, verdict: Verdict, result: Any) -> list[Settled]:
-        """The inbox row of a handled message; a throttled request has none, nor a refused event: each may be tried again."""
+        """The inbox row of a handled message. A throttled one and a refused event have none: they may be tried again."""
         if isinstance(result, Throttled) or (isinstance(result, Refusal) and envelope.reply_to is None):
             return []
         reply = None
@@ -352,22 +350,6 @@ class Dispatch:
             secret = holds_secret(reply_type(handler.message))
             reply = self.sealer.wrap(encode(verdict), secret=secret)
         return [Settled(_claim(envelope), reply)]
-
-    def _outgoing(self, context: Context[Any], result: Any) -> list[Outgoing]:
-        """Outbox rows of what the handler emitted and told; a refusal sends nothing, unless it keeps."""
-        if isinstance(result, Refusal) and not result.keep:
-            return []
-        rows = [self._row(context, event, "") for event in context.emitted]
-        return rows + [self._row(context, command, owner(type(command))) for command in context.told]
-
-    def _row(self, context: Context[Any], message: Message, to: str) -> Outgoing:
-        kind = type(message)
-        envelope = Envelope(
-            self._new_id(), wire_name(kind), to, encode(message), cause=context.cause, trace=context.trace,
-            request_id=context.request_id,
-        )  # fmt: skip
-        body = self.sealer.wrap(frame([envelope]), secret=holds_secret(kind))
-        return Outgoing(envelope.id, to or envelope.type, body, bool(to))
 
     def _committed(self, handler: Handler, outgoing: Sequence[Outgoing]) -> None:
         self._seams.at("after_commit", handler.type)
@@ -403,17 +385,3 @@ class Dispatch:
 
 def _claim(envelope: Envelope) -> Claim:
     return Claim(envelope.id, envelope.request_hash)
-
-
-def _unparked(received: Received, found: Verdict | Saved | Busy) -> list[str]:
-    """The row in `parked` that goes when this is committed. It stays while another has the message in hand, and when
-    an event was refused: it is about to become a dead letter."""
-    dead = isinstance(found, Failed) and received.envelope.reply_to is None
-    return [] if not received.unpark or dead or isinstance(found, Busy) else [received.envelope.id]
-
-
-def _bound(envelope: Envelope) -> AbstractContextManager[Any]:
-    """Whatever is logged meanwhile names the request and its trace."""
-    return structlog.contextvars.bound_contextvars(
-        request_id=envelope.request_id or envelope.id, trace_id=trace_id(envelope.trace or "")
-    )

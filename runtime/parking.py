@@ -9,8 +9,8 @@ import msgspec
 from runtime.actor import Handler
 from runtime.errors import Later, Refusal, StoreAway, Unavailable
 from runtime.keys import Sealer
-from runtime.message import Envelope, encode, holds_secret, read_envelope
-from runtime.ports import Parked, ParkedRow, Store
+from runtime.message import Envelope, Failed, encode, holds_secret, read_envelope
+from runtime.ports import Busy, Parked, ParkedRow, Saved, Store
 from runtime.telemetry import Metrics, logger
 from runtime.verdict import Received, Settle, Verdict
 
@@ -90,3 +90,10 @@ class Parking:
         except StoreAway:
             return Settle.HOLD
         return Settle.DONE
+
+
+def unparked(received: Received, found: Verdict | Saved | Busy) -> list[str]:
+    """The parked row that goes with the commit. It stays while another has the message in hand, and when an event was
+    refused: it is about to become a dead letter."""
+    dead = isinstance(found, Failed) and received.envelope.reply_to is None
+    return [] if not received.unpark or dead or isinstance(found, Busy) else [received.envelope.id]

@@ -28,6 +28,7 @@ class Seams:
     def _first_time(self) -> bool:
         if self._memory is None:
             return True
+        self._memory.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._memory.touch(exist_ok=False)
         except FileExistsError:

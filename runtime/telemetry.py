@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import structlog
@@ -59,6 +60,11 @@ def configure_logging(*, format: Literal["json", "console", "auto"], level: str)
 def logger() -> Any:
     """The process's logger: `logger().info("event.name", key=value)`. Bound with request and trace id in a handler."""
     return structlog.get_logger()
+
+
+def bound_to(request_id: str, trace: str | None) -> AbstractContextManager[Any]:
+    """Whatever is logged within names this request and its trace."""
+    return structlog.contextvars.bound_contextvars(request_id=request_id, trace_id=trace_id(trace or ""))
 
 
 def _as_it_is(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,4 +1,4 @@
-"""A user actor that knows its keys and nothing else, and forges tokens on demand."""
+"""A user actor that knows its keys and keeps nothing, and forges tokens on demand."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from actors.contracts.user import GetMe, GetPublicKeys, PublicKey, User
+from actors.contracts.user import GetMe, GetPublicKeys, PublicKey, Register, User
 from runtime.actor import Actor, handles
 from runtime.context import Context
+from runtime.errors import Conflict, Later
 from runtime.ports import Session
 
 ORIGIN = "http://edge.test"
@@ -27,7 +28,7 @@ class NoRecords:
 
 
 class KeyKeeper(Actor[NoRecords]):
-    """`asked` counts how often somebody wanted the keys."""
+    """`asked` and `registered` count how often somebody wanted the keys, or an account."""
 
     name = "user"
     records = NoRecords
@@ -35,6 +36,7 @@ class KeyKeeper(Actor[NoRecords]):
     def __init__(self) -> None:
         self.keys: dict[str, ec.EllipticCurvePrivateKey] = {"first": ec.generate_private_key(ec.SECP256R1())}
         self.asked = 0
+        self.registered = 0
 
     @handles
     async def public_keys(self, query: GetPublicKeys, ctx: Context[NoRecords]) -> list[PublicKey]:
@@ -42,25 +44,20 @@ class KeyKeeper(Actor[NoRecords]):
         return [_public(kid, key) for kid, key in self.keys.items()]
 
     @handles
+    async def register(self, command: Register, ctx: Context[NoRecords]) -> User:
+        """Takes everyone but those named Taken and Slow."""
+        self.registered += 1
+        if command.name == "Taken":
+            raise Conflict("user.email_taken", "Somebody has this address.")
+        if command.name == "Slow":
+            raise Later(7)
+        return _user(ctx.new_id(), command.name)
+
+    @handles
     async def me(self, query: GetMe, ctx: Context[NoRecords]) -> User:
         caller = ctx.caller
         assert caller.id is not None
-        now = "2026-11-24T09:30:00.000Z"
-        return User(
-            id=caller.id,
-            email="ada@example.org",
-            email_verified=True,
-            name="Ada",
-            role="member",
-            status="active",
-            locale="en",
-            timezone="UTC",
-            phone=None,
-            avatar_url=None,
-            created_at=now,
-            updated_at=now,
-            version=3,
-        )
+        return _user(caller.id, "Ada")
 
     def token(self, *, headers: dict[str, Any] | None = None, kid: str = "first", **claims: Any) -> str:
         """A good access token, but for what is given; a claim that is None is left out."""
@@ -85,6 +82,25 @@ class KeyKeeper(Actor[NoRecords]):
             "jti": str(uuid.uuid4()),
         }
         return {name: value for name, value in (good | claims).items() if value is not None}
+
+
+def _user(id: str, name: str) -> User:
+    now = "2026-11-24T09:30:00.000Z"
+    return User(
+        id=id,
+        email="ada@example.org",
+        email_verified=True,
+        name=name,
+        role="member",
+        status="active",
+        locale="en",
+        timezone="UTC",
+        phone=None,
+        avatar_url=None,
+        created_at=now,
+        updated_at=now,
+        version=3,
+    )
 
 
 def _public(kid: str, key: ec.EllipticCurvePrivateKey) -> PublicKey:

@@ -1,0 +1,29 @@
+"""What a handler wants sent, as rows of the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from runtime.context import Context
+from runtime.errors import Refusal
+from runtime.keys import Sealer
+from runtime.message import Envelope, Message, encode, frame, holds_secret, owner, wire_name
+from runtime.ports import Outgoing
+
+
+def outgoing(context: Context[Any], result: Any, *, sealer: Sealer, new_id: Callable[[], str]) -> list[Outgoing]:
+    """The events and tells of a context, sealed where they hold a secret; a refusal sends nothing, unless it keeps."""
+    if isinstance(result, Refusal) and not result.keep:
+        return []
+
+    def row(message: Message, to: str) -> Outgoing:
+        kind = type(message)
+        envelope = Envelope(
+            new_id(), wire_name(kind), to, encode(message), cause=context.cause, trace=context.trace,
+            request_id=context.request_id,
+        )  # fmt: skip
+        body = sealer.wrap(frame([envelope]), secret=holds_secret(kind))
+        return Outgoing(envelope.id, to or envelope.type, body, direct=bool(to))
+
+    return [row(event, "") for event in context.emitted] + [row(each, owner(type(each))) for each in context.told]
