@@ -342,7 +342,7 @@ class Dispatch:
         return Ok(encode(result), envelope.nonce)
 
     def _settled(self, handler: Handler, envelope: Envelope, verdict: Verdict, result: Any) -> list[Settled]:
-        """The inbox row of a handled message. A throttled one and a refused event have none: they may be tried again."""
+        """The inbox row of a handled message. A throttled one and a refused event have none: they may come again."""
         if isinstance(result, Throttled) or (isinstance(result, Refusal) and envelope.reply_to is None):
             return []
         reply = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from runtime.drivers.store_sqlite import SqliteStore
-from runtime.ports import Claim, Claimed, Migration, Outgoing, Parked, ParkedRow, Settled, Transaction
+from runtime.drivers.store_tables import RECORDED
+from runtime.ports import Claim, Claimed, Migration, Outgoing, Parked, ParkedRow, Settled
 
 
 class Meddling(SqliteStore):
@@ -125,7 +127,7 @@ class Committing(SqliteStore):
     """Keeps what a transaction wrote before it failed."""
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self) -> AsyncIterator[Any]:
         failure: BaseException | None = None
         async with super().transaction() as transaction:
             try:
@@ -136,25 +138,35 @@ class Committing(SqliteStore):
             raise failure
 
 
+class Unlocked(SqliteStore):
+    """Lets everyone in at once."""
+
+    @asynccontextmanager
+    async def exclusive(self, name: str) -> AsyncIterator[Any]:
+        yield self.writer
+
+
 class Remigrating(SqliteStore):
-    """Forgets which migrations it has applied."""
+    """Forgets that it has applied a migration."""
 
     async def migrate(self, migrations: Sequence[Migration]) -> Sequence[str]:
-        await super().migrate([])
-        await self.writer.execute("delete from migration where name not like 'store%'")
+        await self.writer.execute(RECORDED)
+        await self.writer.execute("delete from migration where name = $1", migrations[-1].name)
         return await super().migrate(migrations)
 
 
 class Unwatchful(SqliteStore):
-    """Takes a changed migration for the one that it was."""
+    """Takes any migration of that name for the one that it was, and misses none."""
 
     async def migrate(self, migrations: Sequence[Migration]) -> Sequence[str]:
-        known = {row["name"] for row in await self._recorded()}
-        return await super().migrate([each for each in migrations if each.name not in known])
-
-    async def _recorded(self) -> Sequence[Any]:
-        tables = await self.writer.fetch("select name from sqlite_master where name = 'migration'")
-        return await self.writer.fetch("select name from migration") if tables else []
+        if await self.writer.row("select 1 from sqlite_master where name = 'migration'"):
+            given = {each.name: hashlib.sha256(each.sql.encode()).hexdigest() for each in migrations}
+            for row in await self.writer.fetch("select name from migration where name not like 'store%'"):
+                await self.writer.execute(
+                    "update migration set digest = $2 where name = $1", row["name"], given.get(row["name"])
+                )
+            await self.writer.execute("delete from migration where digest is null")
+        return await super().migrate(migrations)
 
 
 class ForgettingFirstFailures(SqliteStore):
@@ -190,7 +202,8 @@ BROKEN: dict[type[SqliteStore], tuple[str, ...]] = {
     LeasingParkedTwice: ("no_parked_envelope_goes_to_two", "a_parked_envelope_is_leased_when_due_and_counted"),
     SendingAtOnce: ("outgoing_rows_are_born_leased",),
     Committing: ("a_transaction_left_by_an_exception_is_undone", "what_is_finished_is_kept_together_or_not_at_all"),
-    Remigrating: ("migrations_are_applied_once_in_order", "ten_that_migrate_at_once_apply_each_once"),
+    Unlocked: ("only_one_is_in_an_exclusive_block",),
+    Remigrating: ("migrations_are_applied_once_in_order",),
     Unwatchful: ("a_changed_migration_is_named", "a_missing_migration_is_named"),
     ForgettingFirstFailures: ("parking_again_keeps_the_first_failure",),
     RevivingTheLiving: ("a_dead_letter_is_revived_once",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
@@ -13,6 +14,7 @@ from runtime.context import system_clock
 from runtime.ports import Store
 from tests.unit.counter import MIGRATIONS
 from tests.unit.house import House
+from tests.unit.line import Brokers, Line
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +45,37 @@ async def store(store_url: str) -> AsyncIterator[Store]:
 @pytest.fixture
 def house(store: Store) -> House:
     return House(store)
+
+
+@pytest.fixture
+async def file_store(tmp_path: Path) -> AsyncIterator[Store]:
+    """A store with the counter's tables, where its kind does not matter."""
+    store = store_at(f"sqlite:{tmp_path}/counter.db?synchronous=normal", "counter", system_clock)
+    await store.open()
+    await store.migrate(MIGRATIONS)
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=["memory", "amqp"])
+def brokers(request: pytest.FixtureRequest) -> Brokers:
+    """Each kind of broker."""
+    if request.param == "memory":
+        return Brokers()
+    return Brokers(request.getfixturevalue("amqp_url"), f"unit-{secrets.token_hex(6)}")
+
+
+@pytest.fixture
+async def line(brokers: Brokers, file_store: Store) -> AsyncIterator[Line]:
+    """The counter behind it."""
+    line = await Line(brokers, file_store).open()
+    yield line
+    await line.close()
+
+
+@pytest.fixture
+async def memory_line(file_store: Store) -> AsyncIterator[Line]:
+    """Likewise, in memory."""
+    line = await Line(Brokers(), file_store).open()
+    yield line
+    await line.close()

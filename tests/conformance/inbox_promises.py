@@ -1,0 +1,240 @@
+"""What `Store` promises of inbox and leases, each as one function over a world of stores."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from runtime.ports import Busy, Claim, Claimed, Outgoing, Parked, Raced, Saved, Settled, Store, Transaction
+from tests.conformance.store_promises import PROMPT_S, fail_after, ids, put
+from tests.conformance.store_worlds import World
+
+LONG = 60_000
+"""A lease, in ms, that no test outlives. A lease of 0 ms has lapsed when it is given."""
+
+X = Claim("x", b"hash")
+
+
+async def claimed(store: Store, claim: Claim = X) -> Claimed:
+    """What `begin` says, undone."""
+    async with store.transaction() as transaction:
+        (found,) = await transaction.begin([claim])
+    return found
+
+
+async def settle(store: Store, claim: Claim = X, reply: bytes | None = b"reply") -> None:
+    async with store.transaction() as transaction:
+        assert await transaction.begin([claim]) == [None]
+        await transaction.finish([Settled(claim, reply)], [], lease_ms=LONG)
+
+
+# --------------------------------------------------------------------------------------------------- inbox
+
+
+async def promise_a_settled_id_has_its_saved_reply(world: World) -> None:
+    store, other = await world.store(), await world.store()
+    await settle(store, X, b"reply \x00\xff")
+    await settle(store, Claim("silent"), None)
+    for each in (store, other):
+        assert await claimed(each, X) == Saved(b"reply \x00\xff", b"hash")
+        assert await claimed(each, Claim("x", b"of something else")) == Saved(b"reply \x00\xff", b"hash")
+        assert await claimed(each, Claim("silent")) == Saved(None, None)
+        assert await claimed(each, Claim("new")) is None
+    await world.stop()
+    assert await claimed(await world.store()) == Saved(b"reply \x00\xff", b"hash")
+
+
+async def promise_an_id_that_was_not_settled_is_free_again(world: World) -> None:
+    store = await world.store()
+    assert await claimed(store) is None
+
+    async def handle(transaction: Transaction) -> None:
+        assert await transaction.begin([X]) == [None]
+        await transaction.finish([Settled(X, b"reply")], [], lease_ms=LONG)
+
+    await fail_after(store, handle)
+    assert await claimed(store) is None
+
+
+async def promise_many_ids_are_answered_in_their_order(world: World) -> None:
+    store = await world.store()
+    await settle(store, Claim("b"), b"B")
+    await store.claim(Claim("c"), "lease", lease_ms=LONG)
+    async with store.transaction() as transaction:
+        found = await transaction.begin([Claim(id) for id in ("d", "c", "b", "a")])
+        assert found == [None, Busy(), Saved(b"B", None), None]
+        await transaction.finish([Settled(Claim("d"), b"D"), Settled(Claim("a"), b"A")], [], lease_ms=LONG)
+    async with store.transaction() as transaction:
+        assert await transaction.begin([Claim("a"), Claim("d")]) == [Saved(b"A", None), Saved(b"D", None)]
+        assert await transaction.begin([]) == []
+
+
+async def promise_an_id_is_claimed_once_in_a_transaction(world: World) -> None:
+    store = await world.store()
+    async with store.transaction() as transaction:
+        assert await transaction.begin([X, Claim("y"), X]) == [None, None, Busy()]
+        assert await transaction.begin([X]) == [Busy()]
+
+
+async def promise_of_fifty_that_claim_an_id_at_once_one_wins(world: World) -> None:
+    stores = [await world.store(), await world.store(), await world.store()]
+
+    async def handle(store: Store, n: int) -> Claimed | str:
+        try:
+            async with store.transaction() as transaction:
+                (found,) = await transaction.begin([X])
+                if found is None:
+                    await put(transaction, str(n))
+                    await transaction.finish([Settled(X, str(n).encode())], [], lease_ms=LONG)
+        except Raced:
+            return "raced"
+        return found
+
+    results = await asyncio.gather(*(handle(stores[n % 3], n) for n in range(50)))
+    assert results.count(None) == len(await ids(stores[0])) == 1
+    saved = Saved((await ids(stores[0]))[0].encode(), b"hash")
+    assert all(each in (None, Busy(), saved, "raced") for each in results)
+
+
+async def promise_of_fifty_that_lease_an_id_at_once_one_wins(world: World) -> None:
+    stores = [await world.store(), await world.store(), await world.store()]
+    results = await asyncio.gather(*(stores[n % 3].claim(X, str(n), lease_ms=LONG) for n in range(50)))
+    assert results.count(None) == 1
+    assert results.count(Busy()) == 49
+
+
+async def promise_what_is_finished_is_kept_together_or_not_at_all(world: World) -> None:
+    store = await world.store()
+    event = Outgoing("o", "task_created", b"")
+    await store.park([Parked("p", "mail_due", b"", 1, 0, "it broke")])
+
+    async def handle(transaction: Transaction) -> None:
+        await transaction.begin([X])
+        await put(transaction, "a")
+        await transaction.finish([Settled(X, b"reply")], [event], unpark=["p"], lease_ms=0)
+
+    await fail_after(store, handle)
+    assert await ids(store) == []
+    assert await store.lease_outgoing(limit=9, lease_ms=0) == []
+    assert await claimed(store) is None
+    assert await store.parked("p") is not None
+    async with store.transaction() as transaction:
+        await handle(transaction)
+    assert await ids(store) == ["a"]
+    assert await store.lease_outgoing(limit=9, lease_ms=0) == [event]
+    assert await claimed(store) == Saved(b"reply", b"hash")
+    assert await store.parked("p") is None
+
+
+# -------------------------------------------------------------------------------------------------- leases
+
+
+async def promise_a_lease_is_settled_by_its_holder(world: World) -> None:
+    store, other = await world.store(), await world.store()
+    assert await store.claim(X, "mine", lease_ms=LONG) is None
+    assert await other.claim(X, "theirs", lease_ms=LONG) == await claimed(other) == Busy()
+    async with store.transaction() as transaction:
+        assert not await transaction.resume("x", "theirs")
+        assert not await transaction.resume("unknown", "mine")
+        assert await transaction.resume("x", "mine")
+        await transaction.finish([Settled(X, b"reply")], [], lease_ms=LONG)
+    assert await other.claim(X, "theirs", lease_ms=LONG) == await claimed(other) == Saved(b"reply", b"hash")
+    async with store.transaction() as transaction:
+        assert not await transaction.resume("x", "mine")
+
+
+async def promise_a_lapsed_lease_is_taken_by_another(world: World) -> None:
+    store, other = await world.store(), await world.store()
+    assert await store.claim(X, "mine", lease_ms=0) is None
+    assert await other.claim(Claim("x", b"newer"), "theirs", lease_ms=LONG) is None
+    async with store.transaction() as transaction:
+        assert not await transaction.resume("x", "mine")
+    assert await claimed(store) == Busy()
+    async with other.transaction() as transaction:
+        assert await transaction.resume("x", "theirs")
+        await transaction.finish([Settled(Claim("x", b"newer"))], [], lease_ms=LONG)
+    assert await claimed(store) == Saved(None, b"newer")
+
+
+async def promise_a_lapsed_lease_is_taken_by_a_transaction(world: World) -> None:
+    store = await world.store()
+    assert await store.claim(X, "mine", lease_ms=0) is None
+    await settle(store, X, b"second")
+    async with store.transaction() as transaction:
+        assert not await transaction.resume("x", "mine")
+    assert await claimed(store) == Saved(b"second", b"hash")
+
+
+async def promise_a_lapsed_lease_that_nobody_took_is_still_its_holders(world: World) -> None:
+    store = await world.store()
+    assert await store.claim(X, "mine", lease_ms=0) is None
+    async with store.transaction() as transaction:
+        assert await transaction.resume("x", "mine")
+        await transaction.finish([Settled(X, b"late")], [], lease_ms=LONG)
+    assert await claimed(store) == Saved(b"late", b"hash")
+
+
+async def promise_a_released_id_is_free(world: World) -> None:
+    store = await world.store()
+    await store.claim(X, "mine", lease_ms=LONG)
+    await store.release("x", "theirs")
+    assert await claimed(store) == Busy()
+    await store.release("x", "mine")
+    assert await store.claim(X, "theirs", lease_ms=LONG) is None
+
+
+async def promise_what_is_settled_is_not_released(world: World) -> None:
+    store = await world.store()
+    await store.claim(X, "mine", lease_ms=LONG)
+    async with store.transaction() as transaction:
+        await transaction.resume("x", "mine")
+        await transaction.finish([Settled(X, b"reply")], [], lease_ms=LONG)
+    await store.release("x", "mine")
+    assert await claimed(store) == Saved(b"reply", b"hash")
+
+
+# --------------------------------------------------- of stores that do not lack `concurrent_transactions`
+
+
+async def concurrent_promise_begin_never_waits_for_another(world: World) -> None:
+    store, other = await world.store(), await world.store()
+    async with store.transaction() as holder:
+        assert await holder.begin([X]) == [None]
+        await holder.finish([Settled(X, b"reply")], [], lease_ms=LONG)
+        async with asyncio.timeout(PROMPT_S):
+            assert await claimed(other) == await other.claim(X, "theirs", lease_ms=LONG) == Busy()
+            assert await claimed(other, Claim("y")) is None
+    assert await claimed(other) == Saved(b"reply", b"hash")
+
+
+async def concurrent_promise_resuming_never_waits_for_another(world: World) -> None:
+    store, other = await world.store(), await world.store()
+    await store.claim(X, "mine", lease_ms=0)
+    async with other.transaction() as holder:
+        assert await holder.begin([X]) == [None]
+        async with asyncio.timeout(PROMPT_S), store.transaction() as transaction:
+            assert not await transaction.resume("x", "mine")
+            assert await claimed(store) == Busy()
+
+
+async def concurrent_promise_finish_notices_that_another_was_first(world: World) -> None:
+    store, other = await world.store(), await world.store()
+    await store.claim(Claim("leased"), "mine", lease_ms=LONG)
+
+    async def handle(id: str) -> None:
+        async with store.transaction() as transaction:
+            if id == "leased":
+                assert await transaction.resume(id, "mine")
+            else:
+                assert await transaction.begin([Claim(id)]) == [None]
+            await put(transaction, id)
+            await other.park([], settle=[Claim(id)])
+            await transaction.finish([Settled(Claim(id), b"reply")], [Outgoing(id, "t", b"")], lease_ms=0)
+
+    for id in ("x", "leased"):
+        with pytest.raises(Raced):
+            await handle(id)
+        assert await claimed(store, Claim(id)) == Saved(None, None)
+    assert await ids(store) == []
+    assert await store.lease_outgoing(limit=9, lease_ms=0) == []
