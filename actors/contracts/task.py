@@ -24,6 +24,9 @@ Sort = Literal[
 ]  # fmt: skip
 
 
+Assignee = Annotated[str, Meta(pattern=r"^(me|none|[0-9a-f-]{36})$(?!\n)", description="an id, me or none")]
+
+
 class Project(msgspec.Struct, frozen=True, kw_only=True):
     """A project as one of its members sees it; `role` is the caller's."""
 
@@ -143,7 +146,7 @@ class ListTasks(Query[Page[Task]], frozen=True, kw_only=True):
 
     project_id: Ids = []
     status: list[TaskStatus] = []
-    assignee_id: list[Annotated[str, Meta(pattern=r"^(me|none|[0-9a-f-]{36})$(?!\n)", description="an id, me or none")]] = []
+    assignee_id: list[Assignee] = []
     label_id: Ids = []
     priority: list[Priority] = []
     parent_id: list[Annotated[str, Meta(pattern=r"^(none|[0-9a-f-]{36})$(?!\n)", description="an id or none")]] = []

@@ -20,7 +20,9 @@ CLIENT_ID = "troupe"
 
 Role = Literal["admin", "member"]
 Status = Literal["active", "suspended"]
-Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$(?!\n)", description="a language tag such as en or de-CH")]
+Locale = Annotated[
+    str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$(?!\n)", description="a language tag such as en or de-CH")
+]
 Zone = Annotated[
     str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$(?!\n)", description="an IANA time zone such as Europe/Berlin")
 ]

@@ -63,7 +63,7 @@ class Inbox:
 
 async def until(world: World, condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(world.patience_s):
-        while not await condition():  # noqa: ASYNC110 # a server's state, which sends no event
+        while not await condition():  # a server's state, which sends no event
             await asyncio.sleep(0.005)
 
 

@@ -183,7 +183,7 @@ async def test_f09_the_server_goes_and_comes_back(proxy: Wiretap, world: AmqpWor
 async def test_f15_a_connection_that_fell_silent_is_noticed_and_replaced(proxy: Wiretap, pair: Pair) -> None:
     proxy.silent = True
     began = time.monotonic()
-    while pair.asker.available and time.monotonic() - began < 5:  # noqa: ASYNC110 # a state, which sends no event
+    while pair.asker.available and time.monotonic() - began < 5:  # a state, which sends no event
         await asyncio.sleep(0.01)
     # watched every 0.3 s with 0.3 s to answer; by default both are 5 s
     assert time.monotonic() - began <= 2
@@ -201,7 +201,7 @@ async def test_f13_a_queue_deleted_under_its_consumer(amqp_url: str, world: Amqp
         await channel.queue_delete(f"{world.prefix}.task.{queue}")
     began = time.monotonic()
     await pair.ask(b"after")
-    while not all(await pair.asker.publish([Publication("1", "task", b"", direct=True)])):  # noqa: ASYNC110 # likewise
+    while not all(await pair.asker.publish([Publication("1", "task", b"", direct=True)])):  # likewise
         await asyncio.sleep(0.02)
     await events.next()
     assert time.monotonic() - began <= 10

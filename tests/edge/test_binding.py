@@ -78,10 +78,15 @@ def test_null_in_patch_is_not_the_same_as_not_sent() -> None:
 
 
 def test_query_becomes_a_message() -> None:
-    query = [("status", "todo"), ("priority", "4"), ("status", "done"), ("deleted", "true"), ("limit", "7"), ("q", "a b")]
-    assert bind(LIST, query=query) == ListTasks(
-        status=["todo", "done"], priority=[4], deleted=True, limit=7, q="a b"
-    )
+    query = [
+        ("status", "todo"),
+        ("priority", "4"),
+        ("status", "done"),
+        ("deleted", "true"),
+        ("limit", "7"),
+        ("q", "a b"),
+    ]
+    assert bind(LIST, query=query) == ListTasks(status=["todo", "done"], priority=[4], deleted=True, limit=7, q="a b")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +174,9 @@ def test_no_boolean_in_a_query(text: str) -> None:
     assert list(faults(LIST, query=[("deleted", text)])) == ["?deleted"]
 
 
-@pytest.mark.parametrize("name", ["role", "owner_id", "id", "created_at", "number", "version", "created_by", "if_match", ""])
+@pytest.mark.parametrize(
+    "name", ["role", "owner_id", "id", "created_at", "number", "version", "created_by", "if_match", ""]
+)
 def test_b36_unknown_fields(name: str) -> None:
     assert list(faults(CREATE, new_task(**{name: ID}))) == [f"/{name}"]
     assert list(faults(UPDATE, {name: ID}, path=(ID,))) == [f"/{name}"]
@@ -266,7 +273,9 @@ def test_b47_line_breaks_and_controls_in_names_and_titles(end: str) -> None:
     assert list(faults(REGISTER, {"email": "a@b.c", "name": f"A{end}", "password": "long enough"})) == ["/name"]
 
 
-@pytest.mark.parametrize("text", ["\u202eevil", "zero\u200bwidth", "\U0001f469\u200d\U0001f4bb", "e\u0301", "{{7*7}}", "<b>"])
+@pytest.mark.parametrize(
+    "text", ["\u202eevil", "zero\u200bwidth", "\U0001f469\u200d\U0001f4bb", "e\u0301", "{{7*7}}", "<b>"]
+)
 def test_b40_texts_stay_exactly_as_they_are(text: str) -> None:
     message = bind(CREATE, new_task(title=text, description=text))
     assert isinstance(message, CreateTask)

@@ -46,7 +46,9 @@ def test_b28_breadth_and_brackets_in_texts_are_no_depth() -> None:
     assert decode_json(b'"' + b"[{" * 1000 + b'"') == "[{" * 1000
 
 
-@pytest.mark.parametrize("body", [b'{"a": "\xff"}', b'{"a": "\xc0\x80"}', b'{"a": "\xed\xa0\x80"}', "{}".encode("utf-16")])
+@pytest.mark.parametrize(
+    "body", [b'{"a": "\xff"}', b'{"a": "\xc0\x80"}', b'{"a": "\xed\xa0\x80"}', "{}".encode("utf-16")]
+)
 def test_b29_bad_utf8(body: bytes) -> None:
     refused(body)
 
@@ -79,7 +81,9 @@ def test_b35_duplicate_keys(body: bytes) -> None:
     assert "duplicate" in refused(body)
 
 
-@pytest.mark.parametrize("body", [b"", b" ", b"{} {}", b"{}x", b"{", b"{'a': 1}", b"// {}", b"{,}", b'{"a": "\n"}', b"\0"])
+@pytest.mark.parametrize(
+    "body", [b"", b" ", b"{} {}", b"{}x", b"{", b"{'a': 1}", b"// {}", b"{,}", b'{"a": "\n"}', b"\0"]
+)
 def test_b37_trailing_data_empty_or_no_json(body: bytes) -> None:
     refused(body)
 

@@ -27,7 +27,17 @@ def test_malformed_request_id_is_replaced(bad: str) -> None:
     assert len(request_id) == 32
 
 
-@pytest.mark.parametrize("bad", ["", PARENT.upper(), PARENT[:-1], "01" + PARENT[2:], PARENT.replace("4bf9", "xxxx"), "00-" + "0" * 32 + PARENT[35:]])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        PARENT.upper(),
+        PARENT[:-1],
+        "01" + PARENT[2:],
+        PARENT.replace("4bf9", "xxxx"),
+        "00-" + "0" * 32 + PARENT[35:],
+    ],
+)
 def test_malformed_trace_is_replaced(bad: str) -> None:
     request_id, trace = headers.identity(CIMultiDict({"traceparent": bad}))
     assert trace[3:35] == request_id
@@ -43,7 +53,9 @@ def test_idempotency_key(key: str) -> None:
     assert headers.idempotency_key(CIMultiDict()) is None
 
 
-@pytest.mark.parametrize("keys", [[""], ["x" * 256], ["x" * 10_000], ["a b"], ["a\tb"], ["a\x00"], ["ü"], ["a\n"], ["a", "a"], ["a", "b"]])
+@pytest.mark.parametrize(
+    "keys", [[""], ["x" * 256], ["x" * 10_000], ["a b"], ["a\tb"], ["a\x00"], ["ü"], ["a\n"], ["a", "a"], ["a", "b"]]
+)
 def test_b88_idempotency_key_that_is_none(keys: list[str]) -> None:
     with pytest.raises(Problem) as caught:
         headers.idempotency_key(CIMultiDict([("Idempotency-Key", key) for key in keys]))
@@ -75,7 +87,16 @@ def test_deadline_follows_prefer_wait(prefer: str | None, ms: int) -> None:
 
 @pytest.mark.parametrize(
     ("header", "same"),
-    [(None, False), ("*", True), ('"3"', True), ('W/"3"', True), ('"1", "3"', True), ('"33"', False), ("3", False), ("", False)],
+    [
+        (None, False),
+        ("*", True),
+        ('"3"', True),
+        ('W/"3"', True),
+        ('"1", "3"', True),
+        ('"33"', False),
+        ("3", False),
+        ("", False),
+    ],
 )
 def test_if_none_match_compares_weakly(header: str | None, same: bool) -> None:
     given = CIMultiDict({} if header is None else {"If-None-Match": header})
@@ -109,7 +130,9 @@ def test_b23_forwarded_for_counts_from_trusted_proxies_only() -> None:
         (None, ["198.51.100.7"], "0.0.0.0"),
     ],
 )
-def test_client_is_the_rightmost_address_that_is_no_trusted_proxy(peer: str | None, lines: list[str], client: str) -> None:
+def test_client_is_the_rightmost_address_that_is_no_trusted_proxy(
+    peer: str | None, lines: list[str], client: str
+) -> None:
     assert Proxies("10.0.0.0/8,::1/128").client(peer, lines) == client
 
 

@@ -36,7 +36,13 @@ class House:
         self._session = session
 
     async def ask(
-        self, method: str, path: str, body: Any = None, *, token: str | None = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> tuple[aiohttp.ClientResponse, Any]:
         """The answer and its body, decoded where it is JSON."""
         sent = {**({} if body is None or isinstance(body, bytes) else JSON), **(headers or {})}
@@ -287,17 +293,33 @@ async def test_b18_thousand_pipelined_requests(house: House) -> None:
 
 async def test_b19_request_in_a_trailer_is_none(house: House) -> None:
     smuggled = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-    for chunk in (b"2;x=" + smuggled[:-4].replace(b"\r\n", b" ") + b"\r\n{}\r\n0\r\n\r\n", b"2\r\n{}\r\n0\r\n" + b"X: y\r\n\r\n"):
+    for chunk in (
+        b"2;x=" + smuggled[:-4].replace(b"\r\n", b" ") + b"\r\n{}\r\n0\r\n\r\n",
+        b"2\r\n{}\r\n0\r\n" + b"X: y\r\n\r\n",
+    ):
         head = b"POST /v1/users HTTP/1.1\r\n" + HOST + b"Connection: close\r\nContent-Type: application/json\r\n"
         answer = await house.raw(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk)
         assert answer.count(b"HTTP/1.1 ") == 1
 
 
 @pytest.mark.parametrize(
-    "path", ["/%2e%2e/", "//", "/..;/", "/%00", "/v1/%2e%2e/%2e%2e/etc/passwd", "/v1//tasks", "/v1/tasks/%ff", "/v1/tasks/%00", "/V1/tasks"]
+    "path",
+    [
+        "/%2e%2e/",
+        "//",
+        "/..;/",
+        "/%00",
+        "/v1/%2e%2e/%2e%2e/etc/passwd",
+        "/v1//tasks",
+        "/v1/tasks/%ff",
+        "/v1/tasks/%00",
+        "/V1/tasks",
+    ],
 )
 async def test_b25_odd_paths(house: House, path: str) -> None:
-    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {house.keeper.token()}\r\n\r\n"
+    head = (
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {house.keeper.token()}\r\n\r\n"
+    )
     answer = await house.raw(head.encode())
     assert answer.split(b" ")[1] in (b"404", b"400")
     assert b"_not_found" in answer or b".not_found" in answer
@@ -310,7 +332,9 @@ async def test_b26_body_over_the_limit(house: House) -> None:
     problem(*await house.ask("POST", "/v1/users", b"x" * 4097, headers=JSON), 413, "request.too_large")
     at_once = await house.raw(b"POST /v1/users HTTP/1.1\r\n" + HOST + b"Content-Length: 99999999999\r\n\r\n", end=True)
     assert at_once.startswith(b"HTTP/1.1 413 ")
-    head = b"POST /v1/users HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (
+        b"POST /v1/users HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     chunked = await house.raw(head + b"1000\r\n" + b" " * 4096 + b"\r\n1\r\nx\r\n0\r\n\r\n")
     assert chunked.startswith(b"HTTP/1.1 413 ")
     assert (await house.ask("POST", "/v1/users", b" " * 4096, headers=JSON))[0].status == 400
@@ -352,7 +376,9 @@ async def test_body_that_ends_early_harms_nobody(house: House) -> None:
 # ------------------------------------------------------------------------------------- slow clients
 
 
-async def listening(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], head_s: float) -> tuple[web.ServerRunner, int]:
+async def listening(
+    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], head_s: float
+) -> tuple[web.ServerRunner, int]:
     runner = web.ServerRunner(Listener(handler, head_s=head_s))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -46,7 +46,9 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert parse("read=5/10, auth=1/1") == {**DEFAULTS, "read": Limit(5, 10), "auth": Limit(1, 1)}
 
 
-@pytest.mark.parametrize("text", ["on", "read", "read=5", "read=0/60", "read=x/60", "mail=5/60", "read=5/0", "read=-1/60", "off,read=1/1"])
+@pytest.mark.parametrize(
+    "text", ["on", "read", "read=5", "read=0/60", "read=x/60", "mail=5/60", "read=5/0", "read=-1/60", "off,read=1/1"]
+)
 def test_wrong_setting_is_named(text: str) -> None:
     with pytest.raises(SettingError, match="RATE_LIMITS"):
         parse(text)

@@ -68,9 +68,9 @@ class Load:
         await self._note(operation, "POST", "/v1/tasks", {"project_id": self._project, "title": operation.title})
 
     async def _note(self, operation: Operation, method: str, path: str, json: object = None) -> None:
-        headers = {"idempotency_key": operation.title.replace(" ", "-")} if operation.title else {}
+        key = operation.title.replace(" ", "-") or uuid4().hex
         try:
-            answer = await self._api(method, path, json, **headers)
+            answer = await self._api(method, path, json, idempotency_key=key)
         except aiohttp.ClientError:
             return
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import re
 import signal
@@ -166,7 +167,9 @@ class Api:
             body = msgspec.json.encode(json)
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
-        async with self._session.request(method, self.address + path, data=body, headers=sent) as response:
+        # a file, not bytes: aiohttp warns of large ones
+        data = io.BytesIO(body) if isinstance(body, bytes) else body
+        async with self._session.request(method, self.address + path, data=data, headers=sent) as response:
             return Answer(response.status, response.headers, await response.read())
 
     async def person(self, name: str) -> Api:

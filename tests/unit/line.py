@@ -23,7 +23,7 @@ from tests.unit.house import KEY, House
 T = TypeVar("T")
 
 EVENTS = ("added", "mailed", "issued")
-TOPOLOGY = Topology(("counter",), {event: ("counter",) for event in EVENTS})
+TOPOLOGY = Topology(("counter",), dict.fromkeys(EVENTS, ("counter",)))
 KEYS = Keys(None, {"counter": KEY})
 
 
@@ -116,6 +116,6 @@ async def _ignoring(work: Awaitable[object]) -> None:
 async def until(what: Callable[[], Awaitable[T]], *, seconds: float = 10) -> T:
     """What `what` returns once that is true."""
     async with asyncio.timeout(seconds):
-        while not (found := await what()):  # noqa: ASYNC110 - what happens in a database sets no event
+        while not (found := await what()):
             await asyncio.sleep(0.01)
     return found

@@ -54,8 +54,7 @@ def _plain(info: inspect.Type, name: str) -> Any:
         case inspect.DictType():
             return {"key": _plain(info.value_type, name)}
         case inspect.LiteralType() | inspect.EnumType():
-            values = info.values if isinstance(info, inspect.LiteralType) else list(info.cls)
-            return values[-1]
+            return info.values[-1] if isinstance(info, inspect.LiteralType) else list(info.cls)[-1]
         case inspect.DateTimeType():
             return A_TIME
         case inspect.BoolType():

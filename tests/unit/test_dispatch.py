@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from structlog.contextvars import get_contextvars
 
-from runtime.dispatch import Received, Settle
 from runtime.errors import Conflict, Invalid, Kind, Later, MessageError, StoreAway, Throttled
 from runtime.keys import Keys
 from runtime.message import Caller, Envelope, Failed, Grant, Ok, encode
 from runtime.parked import ParkedLoop
 from runtime.ports import Parked
 from runtime.telemetry import trace_id
+from runtime.verdict import Received, Settle
 from tests.unit.counter import Add, Added, GetTotal, Keep, Total, Vouch, WhoAmI
 from tests.unit.house import KEY, House, answer, code, envelope
 
