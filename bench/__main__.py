@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.contest import Contest, Failure, Result, hold
+from bench.contest import Contest, Failure, Options, Result, hold
 from bench.report import table
 from tests.servers import Unobtainable
 
@@ -27,13 +27,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement; default: 3")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
+    parser.add_argument(
+        "--node", type=Path, metavar="DIR", help="where `npm install moleculer@0.15 amqplib` was run: one more RPC peer"
+    )
     arguments = parser.parse_args(argv)
+    options = Options(arguments.seconds, arguments.node and arguments.node.resolve())
     if unknown := set(arguments.contests) - set(CONTESTS):
         parser.error(f"no such contest: {', '.join(unknown)}")
     results: list[Result] = []
     try:
         for name in arguments.contests or CONTESTS:
-            results += asyncio.run(_measure(name, arguments.rounds, arguments.seconds))
+            results += asyncio.run(_measure(name, arguments.rounds, options))
     except (Failure, Unobtainable) as error:
         print(f"\nbench: {error}", file=sys.stderr)
         return 2
@@ -43,10 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if all(result.reached for result in results) else 1
 
 
-async def _measure(name: str, rounds: int, seconds: float) -> list[Result]:
+async def _measure(name: str, rounds: int, options: Options) -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="troupe-bench-") as directory:
         prepared: AbstractAsyncContextManager[Contest] = import_module(f"bench.{name}").contest(
-            Path(directory), seconds
+            Path(directory), options
         )
         async with prepared as contest:
             return await hold(contest, rounds=rounds, say=_progress)

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from bench.contest import TROUPE, Case, Contest, Sample
-from bench.processes import resident_mib, running
+from bench.contest import TROUPE, Case, Contest, Options, Sample
+from bench.processes import python, resident_mib, running
 from bench.servers import broker, database
 from bench.troupe_side import environment
 
@@ -20,7 +20,7 @@ ACTORS = {ONE: "task", ALL: "edge,task,user"}
 
 
 @asynccontextmanager
-async def contest(directory: Path, _: float) -> AsyncIterator[Contest]:
+async def contest(directory: Path, _: Options) -> AsyncIterator[Contest]:
     """Each process is started anew each time, on a store that has its tables."""
     async with AsyncExitStack() as stack:
         url, prefix = await stack.enter_async_context(broker())
@@ -51,12 +51,12 @@ async def contest(directory: Path, _: float) -> AsyncIterator[Contest]:
 
 async def _boot(what: str, settings: Mapping[str, str], directory: Path) -> Sample:
     started = time.perf_counter()
-    async with running("runtime", "--actors", ACTORS[what], directory=directory, environment=settings):
+    async with running(python("runtime", "--actors", ACTORS[what]), directory, settings):
         return Sample(time.perf_counter() - started)
 
 
 async def _memory(what: str, settings: Mapping[str, str], directory: Path) -> Sample:
-    async with running("runtime", "--actors", ACTORS[what], directory=directory, environment=settings) as child:
+    async with running(python("runtime", "--actors", ACTORS[what]), directory, settings) as child:
         return Sample(resident_mib(child.pid))
 
 

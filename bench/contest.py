@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from statistics import median
 
 import msgspec
@@ -26,6 +27,17 @@ class Sample(msgspec.Struct, frozen=True):
     p50_ms: float | None = None
     p99_ms: float | None = None
     cpu_us: Mapping[str, float] = {}
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What is asked for on the command line.
+
+    :param seconds: of each measurement.
+    :param node: a directory in which `npm install moleculer@0.15 amqplib` was run; None: no contest with Moleculer.
+    """
+
+    seconds: float
+    node: Path | None = None
 
 
 Measure = Callable[[], Awaitable[Sample]]

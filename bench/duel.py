@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.contest import TROUPE, Case, Contest
 from bench.load import CONNECTIONS
-from bench.processes import running
+from bench.processes import python, running
 from bench.side import Side
 from bench.troupe_side import address_in
 
@@ -43,7 +43,7 @@ async def monolith(
     module: str, where: str, directory: Path, count: Callable[[], Awaitable[int]]
 ) -> AsyncIterator[Side]:
     """A monolith with tasks in it; it knows no accounts and no projects."""
-    async with running(module, where, directory=directory) as child:
+    async with running(python(module, where), directory) as child:
         side = Side(
             MONOLITH,
             address_in(child.said),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.contest import Contest
+from bench.contest import Contest, Options
 from bench.duel import duel, monolith
 from bench.servers import broker, database
 from bench.troupe_side import environment, troupe
@@ -17,7 +17,7 @@ AT_LEAST = 0.8
 
 
 @asynccontextmanager
-async def contest(directory: Path, seconds: float) -> AsyncIterator[Contest]:
+async def contest(directory: Path, options: Options) -> AsyncIterator[Contest]:
     """Both sides in one database, all processes running for all rounds."""
     async with AsyncExitStack() as stack:
         url, prefix = await stack.enter_async_context(broker())
@@ -27,7 +27,7 @@ async def contest(directory: Path, seconds: float) -> AsyncIterator[Contest]:
         ours = await stack.enter_async_context(started)
         started = monolith("bench.monolith_postgres", dsn, directory, _rows(dsn, "monolith.task"))
         theirs = await stack.enter_async_context(started)
-        yield duel("", ours, theirs, seconds, at_least=AT_LEAST)
+        yield duel("", ours, theirs, options.seconds, at_least=AT_LEAST)
 
 
 def _rows(dsn: str, table: str) -> Callable[[], Awaitable[int]]:

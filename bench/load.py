@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from bench.contest import Failure
-from bench.processes import ROOT, output_of
+from bench.processes import ROOT, output_of, python
 
 CONNECTIONS = 64
 
@@ -38,7 +38,7 @@ async def load(url: str, requests: Path, token: str, seconds: float) -> Loaded:
         loaded = await _wrk(url, requests, token, seconds)
     else:
         arguments = (url, str(requests), token, str(CONNECTIONS), str(seconds))
-        printed = await output_of("bench.load_client", *arguments, directory=requests.parent)
+        printed = await output_of(python("bench.load_client", *arguments), requests.parent)
         loaded = msgspec.json.decode(printed, type=Loaded)
     if loaded.failed or not loaded.answered:
         raise Failure(f"{loaded.failed} of {loaded.answered} requests to {url} failed")

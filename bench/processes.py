@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,36 +26,41 @@ class Child:
         self.said = said
 
 
+def python(module: str, *arguments: str) -> tuple[str, ...]:
+    """The command that runs a module with the interpreter of this process."""
+    return sys.executable, "-m", module, *arguments
+
+
 @asynccontextmanager
 async def running(
-    module: str, *arguments: str, directory: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Child]:
-    """`python -m module` in `directory`, from its first line with `ready` in it to the end of the block.
+    """A program in `directory`, from its first line with `ready` in it to the end of the block.
 
     :raises Failure: it did not get ready; with what it wrote on standard error.
     """
-    process, log = await _start(module, arguments, directory, environment)
+    process, log = await _start(command, directory, environment)
     try:
         async with asyncio.timeout(READY_S):
             said = await _line(process)
             while "ready" not in said:
                 if not said:
-                    raise Failure(f"{module} {' '.join(arguments)} ended: {log.read_text()[-2000:]}")
+                    raise Failure(f"{' '.join(command)} ended: {log.read_text()[-2000:]}")
                 said = await _line(process)
         yield Child(process, said)
     finally:
         await _stop(process)
 
 
-async def output_of(module: str, *arguments: str, directory: Path) -> bytes:
-    """What `python -m module` prints until it ends. :raises Failure: it ends with an error."""
-    process, log = await _start(module, arguments, directory, None)
+async def output_of(command: Sequence[str], directory: Path) -> bytes:
+    """What a program prints until it ends. :raises Failure: it ends with an error."""
+    process, log = await _start(command, directory, None)
     try:
         printed, _ = await process.communicate()
     finally:
         await _stop(process)
     if process.returncode != 0:
-        raise Failure(f"{module} {' '.join(arguments)} failed: {log.read_text()[-2000:]}")
+        raise Failure(f"{' '.join(command)} failed: {log.read_text()[-2000:]}")
     return printed
 
 
@@ -77,12 +83,11 @@ def resident_mib(pid: int) -> float:
 
 
 async def _start(
-    module: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str] | None
+    command: Sequence[str], directory: Path, environment: Mapping[str, str] | None
 ) -> tuple[asyncio.subprocess.Process, Path]:
-    log = directory / f"{module}.{'.'.join(each for each in arguments if each.isalpha())}.log"
-    with log.open("wb") as errors:
+    with tempfile.NamedTemporaryFile(dir=directory, suffix=".log", delete=False) as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, *arguments,
+            *command,
             cwd=directory,  # where no .env of the installation lies
             env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
             stdin=asyncio.subprocess.DEVNULL,
@@ -90,7 +95,7 @@ async def _start(
             stderr=errors,
             start_new_session=True,  # Ctrl-C reaches it through us
         )  # fmt: skip
-    return process, log
+    return process, Path(errors.name)
 
 
 async def _line(process: asyncio.subprocess.Process) -> str:

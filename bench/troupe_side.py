@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from bench.contest import TROUPE, Failure
-from bench.processes import Child, running
+from bench.processes import Child, python, running
 from bench.side import Side
 
 ACCOUNT = {"email": "ada@example.org", "password": "a long enough phrase"}
@@ -43,7 +43,7 @@ async def troupe(
         pids: dict[str, int] = {}
         child: Child | None = None
         for actors in processes:
-            started = running("runtime", "--actors", actors, directory=directory, environment=settings)
+            started = running(python("runtime", "--actors", actors), directory, settings)
             child = await stack.enter_async_context(started)
             pids[actors.partition(",")[0] if len(processes) > 1 else TROUPE] = child.pid
         assert child is not None  # there is at least one process

@@ -1,0 +1,231 @@
+"""Asking: sent again until the deadline, answered once. Time is made to jump: see `stopwatch`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+
+from runtime.client import Client
+from runtime.drivers.broker_memory import MemoryBroker, Queues
+from runtime.errors import BrokerAway, Conflict, DeadlinePassed, MessageError, Unavailable
+from runtime.keys import Keys, sign_grant
+from runtime.message import Answer, Command, Envelope, Failed, Grant, Ok, encode, failed, frame_answers, unframe
+from runtime.ports import Delivery, Topology
+from runtime.telemetry import Metrics
+from tests.unit.counter import Add, GetTotal, Total
+from tests.unit.house import KEY
+from tests.unit.stopwatch import run_at_once
+
+KEYS = Keys(None, {"counter": KEY, "test_client": KEY})
+
+
+class Office:
+    """An actor's queue that a test looks into and answers by hand.
+
+    :ivar frames: what arrived: (time, envelopes).
+    """
+
+    def __init__(self) -> None:
+        queues = Queues()
+        self.frames: list[tuple[float, list[Envelope]]] = []
+        self.broker = MemoryBroker(queues, prefix="t")
+        self.metrics = Metrics()
+        self.client = Client(self.broker, KEYS, self.metrics)
+        self._far = MemoryBroker(queues, prefix="t")
+
+    async def open(self) -> Office:
+        topology = Topology(("counter",), {})
+        await self.broker.open(topology)
+        await self._far.open(topology)
+        await self._far.consume_requests("counter", self._take, prefetch=1000)
+        return self
+
+    def _take(self, delivery: Delivery) -> None:
+        envelopes, signed = unframe(delivery.body, KEY)
+        assert signed
+        self.frames.append((asyncio.get_running_loop().time(), envelopes))
+        delivery.ack()
+
+    def answer(self, envelope: Envelope, total: int = 1, *, by: str | None = None) -> None:
+        reply = Ok(encode(Total(name="a", value=total)), envelope.nonce if by is None else by)
+        assert envelope.reply_to is not None
+        self._far.reply(envelope.reply_to, frame_answers([Answer(envelope.nonce, reply)]))
+
+    def fail(self, envelope: Envelope, reply: Failed) -> None:
+        assert envelope.reply_to is not None
+        self._far.reply(envelope.reply_to, frame_answers([Answer(envelope.nonce, reply)]))
+
+    async def arrived(self, frames: int) -> None:
+        while len(self.frames) < frames:
+            await asyncio.sleep(0.01)
+
+
+def in_an_office(test: Callable[[Office], Awaitable[None]]) -> Callable[[], None]:
+    async def main() -> None:
+        await test(await Office().open())
+
+    def run() -> None:
+        run_at_once(main())
+
+    run.__doc__ = test.__doc__
+    return run
+
+
+@in_an_office
+async def test_asks_of_one_tick_travel_as_one_message_and_a_lone_one_alone(office: Office) -> None:
+    asks = [asyncio.ensure_future(office.client.ask(GetTotal(name=str(n)))) for n in range(5)]
+    await office.arrived(1)
+    lone = asyncio.ensure_future(office.client.ask(GetTotal(name="lone")))
+    await office.arrived(2)
+    assert [len(envelopes) for _, envelopes in office.frames] == [5, 1]
+    for _, envelopes in office.frames:
+        for envelope in envelopes:
+            office.answer(envelope, 7)
+    assert {total.value for total in await asyncio.gather(*asks, lone)} == {7}
+
+
+@in_an_office
+async def test_an_unanswered_ask_is_sent_again_after_1_3_and_7_seconds_alone_with_the_same_id(office: Office) -> None:
+    asks = [asyncio.ensure_future(office.client.ask(Add(name="a"), id=id)) for id in ("x", "y")]
+    await office.arrived(7)
+    assert [round(time) for time, _ in office.frames] == [0, 1, 1, 3, 3, 7, 7]
+    first, *again = [envelopes for _, envelopes in office.frames]
+    assert [each.id for each in first] == ["x", "y"]
+    assert [[each.id for each in envelopes] for envelopes in again] == [["x"], ["y"]] * 3
+    assert [each.attempt for each in (first[0], again[0][0], again[2][0], again[4][0])] == [0, 1, 2, 3]
+    assert {each.nonce for _, envelopes in office.frames for each in envelopes if each.id == "x"} == {first[0].nonce}
+    budgets = [envelopes[0].budget_ms or 0 for _, envelopes in office.frames]
+    assert budgets == sorted(budgets, reverse=True), "what is left of the deadline"
+    office.answer(again[-1][0])
+    office.answer(first[0])
+    assert [total.value for total in await asyncio.gather(*asks)] == [1, 1]
+
+
+@in_an_office
+async def test_the_deadline_is_kept_and_names_the_actor(office: Office) -> None:
+    loop = asyncio.get_running_loop()
+    with pytest.raises(DeadlinePassed, match="the actor 'counter' did not answer in time"):
+        await office.client.ask(Add(name="a"), budget_ms=2500)
+    assert 2.5 <= loop.time() < 2.6
+
+
+@in_an_office
+async def test_an_answer_after_the_deadline_is_nobody_s(office: Office) -> None:
+    with pytest.raises(DeadlinePassed):
+        await office.client.ask(Add(name="a"), budget_ms=100)
+    office.answer(office.frames[0][1][0])
+    await asyncio.sleep(0.1)
+
+
+@in_an_office
+async def test_without_a_broker_an_ask_fails_at_once(office: Office) -> None:
+    await office.broker.close()
+    with pytest.raises(BrokerAway):
+        await office.client.ask(Add(name="a"))
+    assert asyncio.get_running_loop().time() == 0
+
+
+@in_an_office
+async def test_after_a_reconnect_what_still_waits_is_asked_again_at_once(office: Office) -> None:
+    ask = asyncio.ensure_future(office.client.ask(Add(name="a")))
+    await office.arrived(1)
+    await asyncio.sleep(0.3)
+    office.client.reconnected()
+    await office.arrived(2)
+    time, (again,) = office.frames[1]
+    assert time < 0.4
+    assert again.attempt == 1
+    office.answer(again)
+    assert (await ask).value == 1
+
+
+@in_an_office
+async def test_what_was_sent_before_the_broker_went_away_is_asked_again_when_it_is_back(office: Office) -> None:
+    ask = asyncio.ensure_future(office.client.ask(Add(name="a")))
+    await office.arrived(1)
+    await office.broker.close()
+    await asyncio.sleep(3)
+    await office.broker.open(Topology(("counter",), {}))
+    office.client.reconnected()
+    await office.arrived(2)
+    office.answer(office.frames[1][1][0])
+    assert (await ask).value == 1
+
+
+@in_an_office
+async def test_an_answer_that_an_earlier_ask_made_is_a_replay(office: Office) -> None:
+    for by, replayed in ((None, False), ("earlier", True)):
+        office.frames.clear()
+        asking = asyncio.ensure_future(office.client.ask_raw(Add(name="a"), budget_ms=1000))
+        await office.arrived(1)
+        office.answer(office.frames[0][1][0], by=by)
+        assert (await asking).replayed is replayed
+
+
+@in_an_office
+async def test_a_no_is_raised_as_what_the_actor_raised(office: Office) -> None:
+    ask = asyncio.ensure_future(office.client.ask(Add(name="a")))
+    await office.arrived(1)
+    office.fail(office.frames[0][1][0], failed(Conflict("counter.full", "no room")))
+    with pytest.raises(Conflict, match="no room") as caught:
+        await ask
+    assert caught.value.code == "counter.full"
+
+
+class Nowhere(Command[None], frozen=True, kw_only=True):
+    """For an actor that has no queue: its name is that of this file."""
+
+
+@in_an_office
+async def test_an_actor_without_a_queue_is_away(office: Office) -> None:
+    with pytest.raises(Unavailable, match="the actor 'test_client' is away"):
+        await office.client.ask(Nowhere())
+    assert asyncio.get_running_loop().time() < 0.1
+
+
+@in_an_office
+async def test_bytes_that_are_no_reply_are_passed_over(office: Office) -> None:
+    ask = asyncio.ensure_future(office.client.ask(Add(name="a")))
+    await office.arrived(1)
+    (envelope,) = office.frames[0][1]
+    assert envelope.reply_to is not None
+    for body in (b"", b"\xc1", b"\x91" * 5000):
+        office.broker.reply(envelope.reply_to, body)
+    office.answer(envelope)
+    assert (await ask).value == 1
+
+
+@in_an_office
+async def test_a_grant_goes_along_while_it_is_good_and_a_forged_one_is_refused(office: Office) -> None:
+    grant = sign_grant(KEY, Grant("counter", "fact", "subject", b"yes", 2000))
+    with pytest.raises(MessageError, match="not signed"):
+        await office.client.ask_raw(
+            Add(name="a"), budget_ms=1000, grants=(msgspec.structs.replace(grant, value=b"no"),)
+        )
+    asking = asyncio.ensure_future(office.client.ask_raw(Add(name="a"), budget_ms=9000, grants=(grant,)))
+    await office.arrived(3)
+    assert [len(envelopes[0].grants) for _, envelopes in office.frames] == [1, 1, 0]
+    office.answer(office.frames[0][1][0])
+    await asking
+
+
+@in_an_office
+async def test_a_cancelled_ask_is_forgotten(office: Office) -> None:
+    ask = asyncio.ensure_future(office.client.ask(Add(name="a")))
+    await office.arrived(1)
+    ask.cancel()
+    await asyncio.sleep(5)
+    assert len(office.frames) == 1
+
+
+@in_an_office
+async def test_many_asks_of_one_tick_are_split_into_messages_of_128(office: Office) -> None:
+    asks = [asyncio.ensure_future(office.client.ask(GetTotal(name="a"))) for _ in range(300)]
+    await office.arrived(3)
+    assert [len(envelopes) for _, envelopes in office.frames] == [128, 128, 44]
+    for ask in asks:
+        ask.cancel()
+    await asyncio.gather(*asks, return_exceptions=True)

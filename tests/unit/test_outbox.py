@@ -1,0 +1,155 @@
+"""What a transaction wanted to send is published after it, at least once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+from runtime.drivers.broker_memory import MemoryBroker, Queues
+from runtime.message import unframe
+from runtime.outbox import Relay
+from runtime.parked import ParkedLoop
+from runtime.ports import Broker, Publication, Store
+from tests.unit.counter import Add, Issue
+from tests.unit.house import KEY, House
+from tests.unit.line import TOPOLOGY, Line, until
+
+
+def relay(house: House, broker: Broker) -> Relay:
+    return Relay("counter", house.store, broker, key=KEY, metrics=house.metrics)
+
+
+async def let_leases_lapse(store: Store) -> None:
+    async with store.transaction() as transaction:
+        await transaction.execute("update outbox set leased_until = 0")
+
+
+class Outsider(MemoryBroker):
+    """Where nobody consumes, an event is safe at once; it notes what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(Queues(), prefix="t")
+        self.published: list[Publication] = []
+
+    async def publish(self, publications: Sequence[Publication]) -> Sequence[bool]:
+        self.published += publications
+        await asyncio.sleep(0)
+        return [self.available] * len(publications)
+
+
+async def test_what_was_committed_is_published_and_deleted(line: Line) -> None:
+    house, _, broker = await line.replica()
+    sender = relay(house, broker)
+    await house.one(Add(name="a"))
+    assert (await line.store.counts())["outbox"] == 1
+    sender.offer(house.offered)
+    assert await sender.step() == 1
+    assert (await line.store.counts())["outbox"] == 0
+    await until(lambda: house.total("added a"))
+
+
+async def test_what_was_offered_goes_out_at_once_and_needs_no_poll(memory_line: Line) -> None:
+    house, _, broker = await memory_line.replica()
+    sender = relay(house, broker)
+    memory_line.loop(sender.run())
+    await asyncio.sleep(0.01)
+    begun = asyncio.get_running_loop().time()
+    await house.one(Add(name="a"))
+    sender.offer(house.offered)
+    await until(lambda: house.total("added a"))
+    assert asyncio.get_running_loop().time() - begun < 0.15, "less than a poll"
+
+
+async def test_a_tell_reaches_its_actor_and_is_opened_for_the_way(line: Line) -> None:
+    house, _, broker = await line.replica()
+    await house.one(Issue(token="canary"))
+    sender = relay(house, broker)
+    sender.offer(house.offered)
+    assert await sender.step() == 2
+    await until(lambda: house.total("kept"))
+    await until(lambda: house.total("issued"))
+
+
+async def test_while_the_broker_is_away_rows_stay_and_are_taken_up_after_their_lease(house: House) -> None:
+    broker = Outsider()
+    sender = relay(house, broker)
+    await house.one(Add(name="a"))
+    sender.offer(house.offered)
+    assert await sender.step() == 0
+    await broker.open(TOPOLOGY)
+    assert await sender.step() == 0, "the lease has not lapsed"
+    await let_leases_lapse(house.store)
+    assert await sender.step() == 1
+    assert [each.id for each in broker.published] == [house.offered[0].id]
+    assert (await house.store.counts())["outbox"] == 0
+
+
+async def test_what_was_not_confirmed_stays(house: House) -> None:
+    broker = Outsider()
+    await broker.open(TOPOLOGY)
+    sender = relay(house, broker)
+    await house.one(Add(name="a"))
+    sender.offer(house.offered)
+    sending = asyncio.ensure_future(sender.step())
+    while not broker.published:
+        await asyncio.sleep(0)
+    broker.available = False
+    assert await sending == 0
+    assert (await house.store.counts())["outbox"] == 1
+
+
+async def test_two_relays_on_one_store_send_every_row_and_no_row_twice_within_its_lease(house: House) -> None:
+    broker = Outsider()
+    await broker.open(TOPOLOGY)
+    await asyncio.gather(*(house.one(Add(name=f"a{n}")) for n in range(30)))
+    await let_leases_lapse(house.store)
+    loops = [asyncio.ensure_future(relay(each, broker).run()) for each in (house, house.replica())]
+
+    async def empty() -> bool:
+        return (await house.store.counts())["outbox"] == 0
+
+    await until(empty)
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+    assert Counter(each.id for each in broker.published) == Counter(row.id for row in house.offered)
+
+
+async def test_a_row_that_was_sent_twice_has_one_effect(line: Line) -> None:
+    """The relay died between the confirm and the delete."""
+    house, consumer, broker = await line.replica()
+    await house.one(Add(name="a"))
+    (row,) = house.offered
+    publication = Publication(row.id, row.route, house.dispatch.sealer.unwrap(row.envelope))
+    assert await broker.publish([publication]) == [True]
+    await let_leases_lapse(line.store)
+    assert await relay(house, broker).step() == 1
+    await until(lambda: house.total("added a"))
+    assert await consumer.drain(5) == []
+    while await ParkedLoop(house.dispatch).step():
+        pass
+    assert await house.total("added a") == 1
+
+
+async def test_a_row_sealed_with_another_key_keeps_no_other_back(house: House) -> None:
+    broker = Outsider()
+    await broker.open(TOPOLOGY)
+    await house.one(Issue(token="canary"))
+    await house.one(Add(name="a"))
+    await let_leases_lapse(house.store)
+    stranger = Relay("counter", house.store, broker, key=b"another", metrics=house.metrics)
+    assert await stranger.step() == 1
+    assert [unframe(each.body, KEY)[0][0].type for each in broker.published] == ["added"]
+    assert (await house.store.counts())["outbox"] == 2
+
+
+async def test_a_store_that_is_away_does_not_end_the_relay(house: House) -> None:
+    broker = Outsider()
+    await broker.open(TOPOLOGY)
+    sender = relay(house, broker)
+    await house.one(Add(name="a"))
+    sender.offer(house.offered)
+    await house.store.close()
+    assert await sender.step() == 1, "published, but still in the outbox: it goes out again"
+    assert await sender.step() == 0
