@@ -17,9 +17,11 @@ from prometheus_client.exposition import generate_latest
 _SECRET_KEYS = re.compile(r"pass(word|phrase)?$|secret|token|authorization|cookie|api_?key|refresh|totp|digest", re.I)
 # what a secret looks like wherever it stands: JWTs, our API tokens, credentials in URLs and headers
 _SECRET_TEXT = re.compile(
-    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|trp_[\w-]+|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)|(?<=Bearer )\S+", re.ASCII
+    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|trp_[\w-]+|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)|(?<=[Bb]earer )\S+", re.ASCII
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_NAMED_SECRET = re.compile(r"""((?:password|passphrase|secret|token|api_?key)["']?\s?[=:]\s?["']?)[^\s"'&,;}]+""", re.I)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def configure_logging(*, format: Literal["json", "console", "auto"], level: str) -> None:
@@ -36,7 +38,7 @@ def configure_logging(*, format: Literal["json", "console", "auto"], level: str)
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.ExceptionRenderer() if not console else _as_it_is,
+        structlog.processors.ExceptionRenderer(),  # to a text, so that what it says is redacted too
         redact,
     ]
     structlog.configure(
@@ -67,25 +69,29 @@ def bound_to(request_id: str, trace: str | None) -> AbstractContextManager[Any]:
     return structlog.contextvars.bound_contextvars(request_id=request_id, trace_id=trace_id(trace or ""))
 
 
-def _as_it_is(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return event
-
-
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor: secrets become `***`, by name of the key and by look; control characters are escaped."""
+    """A structlog processor: secrets become `***`, by name of the key and by look; control characters are escaped.
+
+    A traceback keeps its lines; all else is one.
+    """
     for key, value in event.items():
-        if _SECRET_KEYS.search(key):
-            event[key] = "***"
-        elif isinstance(value, str):
-            event[key] = _clean(value)
-        elif isinstance(value, Mapping):
-            event[key] = redact(_, __, dict(value))
+        if not key.startswith("_"):  # structlog's own
+            event[key] = _safe(key, value)
     return event
 
 
-def _clean(text: str) -> str:
-    text = _SECRET_TEXT.sub("***", text)
-    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+def _safe(key: str, value: Any) -> Any:
+    if _SECRET_KEYS.search(key):
+        return "***"
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {name: _safe(str(name), each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_safe(key, each) for each in value]
+    text = _NAMED_SECRET.sub(r"\1***", _SECRET_TEXT.sub("***", str(value)))
+    control = _CONTROL_BUT_LINES if key == "exception" else _CONTROL
+    return control.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def child_of(traceparent: str | None) -> str:

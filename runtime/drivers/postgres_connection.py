@@ -18,6 +18,8 @@ CONNECT_S = 0.9
 """Seconds in which a connection must be made."""
 STATEMENT_S = 5.0
 """Seconds for a statement; the server gives up a second later, should we be gone."""
+CANCEL_S = 0.5
+"""Seconds for telling the server that nobody waits for a statement any more."""
 IDLE_S = 10.0
 """Seconds that a transaction of a process that stands still may hold its locks."""
 
@@ -76,7 +78,7 @@ async def translating(work: Work[T], connection: Connection) -> T:
         if isinstance(error, TimeoutError):
             raise StoreAway("the database does not answer in time") from error
         raise
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         meaning = _translated(error, connection)
         if isinstance(meaning, StoreAway):
             connection.terminate()
@@ -86,7 +88,7 @@ async def translating(work: Work[T], connection: Connection) -> T:
 async def _hang_up(connection: Connection) -> None:
     """After a statement that was cut short: the server is told to cancel it, and rolls back when we are gone."""
     try:
-        await connection.close(timeout=1.0)
+        await connection.close(timeout=CANCEL_S)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         connection.terminate()
     except asyncio.CancelledError:
@@ -99,7 +101,7 @@ def _translated(error: Exception, connection: Connection) -> Exception:
         case asyncpg.UniqueViolationError():
             return Duplicate(error.constraint_name)
         case asyncpg.DataError(sqlstate="22000", __cause__=TypeError()):
-            return error  # type: ignore[no-any-return] # asyncpg has no types; an argument of another type than the column's is a bug
+            return error  # type: ignore[no-any-return] # asyncpg is untyped; a bug: not the column's type
         case asyncpg.DataError(sqlstate="22000" | "22003" | "22021" | "22P02" | "22P05"):
             return Invalid("request.invalid", f"the database cannot hold a value: {error.args[0]}")
         case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.InvalidCachedStatementError():
@@ -112,6 +114,7 @@ def _translated(error: Exception, connection: Connection) -> Exception:
             | asyncpg.PostgresSystemError()  # 58: input or output failed
             | asyncpg.ReadOnlySQLTransactionError()
             | asyncpg.IdleInTransactionSessionTimeoutError()
+            | asyncpg.InternalClientError()  # so it says when the server's last word came between two statements
         ):
             return StoreAway("the database takes no statement now")
         case asyncpg.InterfaceError() if connection.is_closed():

@@ -163,7 +163,7 @@ class PostgresStore(Tables):
     async def transaction(self) -> AsyncIterator[_Transaction]:
         async with (
             self._pool.acquire() as connection,
-            _Transaction(connection, self._inserts, self._seed, "begin") as transaction,
+            _Transaction(connection, self._inserts, self._seed, "begin", STATEMENT_S) as transaction,
         ):
             yield transaction
 
@@ -172,7 +172,7 @@ class PostgresStore(Tables):
         begin = "begin; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0"
         async with (
             self._pool.acquire() as connection,
-            _Transaction(connection, self._inserts, self._seed, begin, timeout_s=BOOT_S) as transaction,
+            _Transaction(connection, self._inserts, self._seed, begin, BOOT_S) as transaction,
         ):
             await transaction.execute("select pg_advisory_xact_lock(hashtextextended($1, $2))", name, self._seed)
             yield transaction
@@ -240,7 +240,7 @@ class _Transaction(_Statements):
         inserts: dict[tuple[str, ...], str],
         seed: int,
         begin: str,
-        timeout_s: float = STATEMENT_S,
+        timeout_s: float,
     ) -> None:
         super().__init__(inserts, timeout_s)
         self._connection = connection

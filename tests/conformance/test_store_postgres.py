@@ -203,9 +203,9 @@ async def test_a_deadlock_is_a_lost_race(world: PostgresWorld) -> None:
 
     async def handle(first: str, second: str) -> str:
         async with store.transaction() as transaction:
-            await transaction.execute("update thing set number = 1 where id = $1", first)
+            await transaction.execute("update thing set weight = 1 where id = $1", first)
             await both.wait()
-            await transaction.execute("update thing set number = 2 where id = $1", second)
+            await transaction.execute("update thing set weight = 2 where id = $1", second)
         return "done"
 
     results = await asyncio.gather(handle("a", "b"), handle("b", "a"), return_exceptions=True)
@@ -287,7 +287,7 @@ async def test_reads_go_to_the_replica(world: PostgresWorld, proxy: Proxy) -> No
 
 async def test_a_transaction_makes_five_round_trips(world: PostgresWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     statements: list[str] = []
-    connected = store_postgres.connected
+    connected = postgres_connection.connected
 
     async def watched(address: str, schema: str, name: str) -> Any:
         connection = await connected(address, schema, name)
@@ -297,13 +297,16 @@ async def test_a_transaction_makes_five_round_trips(world: PostgresWorld, monkey
     monkeypatch.setattr(store_postgres, "connected", watched)
     store = await world.store(pool_size=1)
     for n in range(2):
+        await asyncio.sleep(0)  # asyncpg tells its loggers a step later
         statements.clear()
         claim = Claim(str(n))
         async with store.transaction() as transaction:
             await transaction.begin([claim])
             await transaction.insert("thing", ["id"], [[str(n)]])
             await transaction.finish([Settled(claim)], [Outgoing(str(n), "t", b"")], unpark=["p"], lease_ms=LONG)
+    await asyncio.sleep(0)
     assert statements == ["begin", "select", "insert", "with", "commit"]
     statements.clear()
     await ids(store)
+    await asyncio.sleep(0)
     assert statements == ["select"]

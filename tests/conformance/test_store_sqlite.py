@@ -73,7 +73,7 @@ async def test_f29_what_was_acknowledged_survives_kill_9(world: SqliteWorld) -> 
         process = await writer(world.path, f"w{kill}", 1_000_000)
         assert process.stdout is not None
         for _ in range(10 + 7 * kill):
-            acknowledged.append((await process.stdout.readline()).decode().strip())
+            acknowledged.append((await process.stdout.readline()).decode().strip())  # noqa: PERF401 - one after the other
         process.kill()
         acknowledged += (await process.stdout.read()).decode().split("\n")[:-1]
         await process.wait()
@@ -218,7 +218,7 @@ async def test_the_folder_is_made_and_the_file_is_private(tmp_path: Path, monkey
     "url", ["sqlite:", "sqlite::memory:", "sqlite:a.db?synchronous=off", "sqlite:a.db?schema=x", "sqlite:?"]
 )
 def test_another_url_is_refused(url: str) -> None:
-    with pytest.raises(SettingError, match="sqlite:path/to/file.db"):
+    with pytest.raises(SettingError, match=r"sqlite:path/to/file\.db"):
         connect(url, actor="task")
 
 
