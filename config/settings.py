@@ -101,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("What is logged at least.")] = "info"
     crash_at: Annotated[
-        str, _about("A test hook: `actor:message_type:seam` kills the process there once. Refused in production.")
+        str, _about("A test hook: `message_type:seam` kills the process there once. Refused in production.")
     ] = ""
 
     def store_url(self, actor: str) -> str:
@@ -235,4 +235,4 @@ def _masked(field: msgspec.structs.FieldInfo, value: str) -> str:
 
 def without_password(url: str) -> str:
     """A URL, or several, whose passwords are replaced by `***`."""
-    return re.sub(r"(?<=:)([^:/@,]+)(?=@)", "***", url)
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]+(?=@)", r"\1:***", url)
