@@ -167,15 +167,17 @@ class Immortal(Meddling):
     """Lets no event die: what comes back for ever is delivered for ever."""
 
     class Unlimited(Wrapped):
-        def __init__(self, delivery: Delivery, deliver: Deliver) -> None:
+        def __init__(self, delivery: Delivery, deliver: Deliver, broker: MemoryBroker) -> None:
             super().__init__(delivery)
             self._deliver = deliver
+            self._broker = broker
 
         def requeue(self) -> None:
-            asyncio.get_running_loop().call_soon(self._deliver, self)
+            if self._broker.available:  # for ever, but not beyond its broker: the loop belongs to other tests too
+                asyncio.get_running_loop().call_soon(self._deliver, self)
 
     def meddle(self, deliver: Deliver) -> Deliver:
-        return lambda delivery: deliver(self.Unlimited(delivery, deliver))
+        return lambda delivery: deliver(self.Unlimited(delivery, deliver, self))
 
 
 class Cutting(MemoryBroker):
