@@ -26,9 +26,7 @@ class Connection(RequestHandler):
 
     __slots__ = ("_head_s", "_head_timer")
 
-    def __init__(
-        self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, head_s: float, **options: Any
-    ) -> None:
+    def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, head_s: float, **options: Any) -> None:
         super().__init__(manager, loop=loop, **options)
         self._head_s = head_s
         self._head_timer: asyncio.TimerHandle | None = None
