@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ CONTESTS = ("rpc", "http", "embedded", "boot")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 all targets reached, 1 some not, 2 it could not be measured."""
+    """Exit codes: 0 all targets reached, 1 some not, 2 it could not be measured, 130 ended from outside."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=sys.modules["bench"].__doc__)
     parser.add_argument("contests", nargs="*", metavar="CONTEST", help=f"of {', '.join(CONTESTS)}; default: all")
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
@@ -34,14 +35,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = Options(arguments.seconds, arguments.node and arguments.node.resolve())
     if unknown := set(arguments.contests) - set(CONTESTS):
         parser.error(f"no such contest: {', '.join(unknown)}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # time limits end us so; our children go with us
     results: list[Result] = []
     try:
         for name in arguments.contests or CONTESTS:
-            results += asyncio.run(_measure(name, arguments.rounds, options))
+            found = asyncio.run(_measure(name, arguments.rounds, options))
+            print(table(found), flush=True)
+            results += found
     except (Failure, Unobtainable) as error:
         print(f"\nbench: {error}", file=sys.stderr)
         return 2
-    print(table(results))
+    except KeyboardInterrupt:
+        return 130
     if arguments.json:
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     return 0 if all(result.reached for result in results) else 1

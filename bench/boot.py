@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from bench.contest import TROUPE, Case, Contest, Options, Sample
-from bench.processes import python, resident_mib, running
+from bench.processes import resident_mib, running
 from bench.servers import broker, database
-from bench.troupe_side import environment
+from bench.troupe_side import ALL, environment, runtime
 
-ONE, ALL = "one actor on RabbitMQ and PostgreSQL", "everything embedded"
-SECONDS = {ONE: 0.5, ALL: 1.5}
-MIB = {ONE: 60.0, ALL: 130.0}
-ACTORS = {ONE: "task", ALL: "edge,task,user"}
+ONE, EMBEDDED = "one actor on RabbitMQ and PostgreSQL", "everything embedded"
+SECONDS = {ONE: 0.5, EMBEDDED: 1.5}
+MIB = {ONE: 60.0, EMBEDDED: 130.0}
+ACTORS = {ONE: "task", EMBEDDED: ALL}
 
 
 @asynccontextmanager
@@ -27,7 +27,7 @@ async def contest(directory: Path, _: Options) -> AsyncIterator[Contest]:
         dsn = await stack.enter_async_context(database())
         settings = {
             ONE: environment(directory, BROKER_URL=url, BROKER_PREFIX=prefix, TASK_STORE_URL=dsn),
-            ALL: environment(directory),
+            EMBEDDED: environment(directory),
         }
         for what in ACTORS:
             await _boot(what, settings[what], directory)  # makes the tables
@@ -51,12 +51,12 @@ async def contest(directory: Path, _: Options) -> AsyncIterator[Contest]:
 
 async def _boot(what: str, settings: Mapping[str, str], directory: Path) -> Sample:
     started = time.perf_counter()
-    async with running(python("runtime", "--actors", ACTORS[what]), directory, settings):
+    async with running(runtime(ACTORS[what]), directory, settings):
         return Sample(time.perf_counter() - started)
 
 
 async def _memory(what: str, settings: Mapping[str, str], directory: Path) -> Sample:
-    async with running(python("runtime", "--actors", ACTORS[what]), directory, settings) as child:
+    async with running(runtime(ACTORS[what]), directory, settings) as child:
         return Sample(resident_mib(child.pid))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.contest import Contest, Options
 from bench.duel import duel, monolith
-from bench.troupe_side import environment, troupe
+from bench.troupe_side import ALL, environment, troupe
 
 AT_LEAST = 0.7
 
@@ -18,7 +18,7 @@ AT_LEAST = 0.7
 async def contest(directory: Path, options: Options) -> AsyncIterator[Contest]:
     """Both sides on the same disk, running for all rounds."""
     async with AsyncExitStack() as stack:
-        started = troupe(directory, environment(directory), ("edge,task,user",), _rows(directory / "var" / "task.db"))
+        started = troupe(directory, environment(directory), (ALL,), _rows(directory / "var" / "task.db"))
         ours = await stack.enter_async_context(started)
         file = directory / "monolith.db"
         theirs = await stack.enter_async_context(monolith("bench.monolith_sqlite", str(file), directory, _rows(file)))

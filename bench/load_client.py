@@ -12,12 +12,16 @@ import time
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
 
 from bench.load import Loaded
+
+LATEST_S = 10.0
+"""How long the last answers may take."""
 
 
 class Tally:
@@ -40,8 +44,7 @@ class Connection(asyncio.Protocol):
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # of a TCP connection
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -59,6 +62,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._tally.failed += time.perf_counter() < self._tally.end  # the server has closed it
         self.closed.set_result(None)
 
     def _send(self) -> None:
@@ -72,7 +76,7 @@ def _content_length(head: bytes) -> int:
 
 
 async def run(url: str, requests: Iterator[bytes], connections: int, seconds: float) -> Loaded:
-    """The load, from the first connection to the last answer."""
+    """The load, from the first connection to the last answer. :raises TimeoutError: one never came."""
     address = urlsplit(url)
     started, tally = time.perf_counter(), Tally(seconds)
     loop = asyncio.get_running_loop()
@@ -80,7 +84,8 @@ async def run(url: str, requests: Iterator[bytes], connections: int, seconds: fl
         await loop.create_connection(lambda: Connection(requests, tally), address.hostname or "", address.port or 80)
         for _ in range(connections)
     ]
-    await asyncio.wait([connection.closed for _, connection in opened])
+    async with asyncio.timeout(seconds + LATEST_S):
+        await asyncio.wait([connection.closed for _, connection in opened])
     latencies = sorted(tally.latencies)
     number = len(latencies)
     return Loaded(

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import aio_pika
 
+from runtime import stagehands
 from tests.servers import answers
 from tests.servers.obtain import BROKER, STORE, Kind, obtain
 
@@ -48,7 +49,7 @@ async def _sweep(url: str, prefix: str) -> None:
     """AMQP cannot list names, so those that can be there are deleted; to delete one that is not is no error."""
     connection = await aio_pika.connect(url)
     async with connection, connection.channel() as channel:
-        for actor in ("echo", "task", "user"):
+        for actor in ("echo", *stagehands.actor_names()):
             for queue in ("requests", "events", "dead"):
                 await channel.queue_delete(f"{prefix}.{actor}.{queue}")
         await channel.exchange_delete(f"{prefix}.events")

@@ -16,6 +16,8 @@ from bench.processes import Child, python, running
 from bench.side import Side
 
 ACCOUNT = {"email": "ada@example.org", "password": "a long enough phrase"}
+ALL = "all"
+"""Every actor that there is, and the edge."""
 ENOUGH = "999999999/60"
 LIMITS = f"auth={ENOUGH},read={ENOUGH},write={ENOUGH}"
 """They are on and count every request, but refuse none."""
@@ -38,14 +40,17 @@ def environment(directory: Path, **more: str) -> dict[str, str]:
 async def troupe(
     directory: Path, settings: Mapping[str, str], processes: Sequence[str], count: Callable[[], Awaitable[int]]
 ) -> AsyncIterator[Side]:
-    """An installation with tasks in it; `processes`: the actors of each, `edge` or `edge,task,user`, the edge last."""
+    """An installation with tasks in it.
+
+    :param processes: the actors of each, the edge's last; `ALL`: everything in one.
+    """
     async with AsyncExitStack() as stack:
         pids: dict[str, int] = {}
         child: Child | None = None
         for actors in processes:
-            started = running(python("runtime", "--actors", actors), directory, settings)
+            started = running(runtime(actors), directory, settings)
             child = await stack.enter_async_context(started)
-            pids[actors.partition(",")[0] if len(processes) > 1 else TROUPE] = child.pid
+            pids[actors] = child.pid
         assert child is not None  # there is at least one process
         address = address_in(child.said)
         await _post(address, "users", {**ACCOUNT, "name": "Ada"})
@@ -58,6 +63,11 @@ async def troupe(
         side = Side(TROUPE, address, directory, project=project["id"], pids=pids, sign_in=sign_in, count=count)
         await side.fill()
         yield side
+
+
+def runtime(actors: str) -> tuple[str, ...]:
+    """The command of a process with these actors."""
+    return python("runtime") if actors == ALL else python("runtime", "--actors", actors)
 
 
 def address_in(said: str) -> str:
