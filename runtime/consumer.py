@@ -29,7 +29,10 @@ from runtime.verdict import Received, Settle, Verdict
 MANY_AT_ONCE = 2
 """Lists of one `many` handler that run at the same time."""
 
-REQUEST_PREFETCH = 256
+REQUEST_PREFETCH = 64
+"""Messages, each of one request or of many of one tick. A process that stands still keeps so many from its siblings
+until they are sent again; a quarter of that would cost throughput, four times as many gain none."""
+
 EVENT_PREFETCH = 64
 STORE_RETRY_S = 0.25
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -222,6 +223,18 @@ async def test_b67_the_sixth_bad_password(ada: Api) -> None:
         assert int(answer.headers["Retry-After"]) >= 1
 
 
+async def test_b69_one_network_against_many_accounts(tmp_path: Path) -> None:
+    async with World(tmp_path, {"SECRET_KEY": ""}) as world, aiohttp.ClientSession() as session:
+        anyone = Api(session, (await world.start()).address)
+        for n in range(21):
+            answer = await anyone("POST", "/v1/sessions", {"email": f"a{n}@example.org", "password": "not this one"})
+            if answer.status == 429:
+                break
+        assert (answer.status, answer.problem()) in ((429, "rate.limited"), (429, "auth.throttled"))
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert (await anyone("GET", "/v1/me")).status == 401
+
+
 async def test_b73_b74_passwords(ada: Api) -> None:
     for password in ("x" * 1_000_000, "short", "password123", "12345678"):
         body = {"email": f"{uuid.uuid4().hex}@example.org", "password": password, "name": "x"}
@@ -254,6 +267,21 @@ async def test_b81_no_hashes_or_others_addresses(ada: Api) -> None:
         text = (await ada("GET", path)).body.decode()
         assert "argon2" not in text
         assert "password" not in text
+
+
+async def test_b82_a_role_taken_away_while_requests_are_under_way(ada: Api, project: str) -> None:
+    """Whoever was an editor when the actor decided may have changed it; nobody may afterwards."""
+    task = (await post(ada, project)).json
+    path, bob = f"/v1/tasks/{task['id']}", await ada.person("Bob")
+    membership = f"/v1/projects/{project}/members/{bob.user['id']}"
+    assert (await ada("PUT", membership, {"role": "editor"})).status == 200
+    changes = [asyncio.ensure_future(bob("PATCH", path, {"title": f"t{n}"})) for n in range(10)]
+    assert (await ada("PUT", membership, {"role": "viewer"})).status == 200
+    late = await bob("PATCH", path, {"title": "late"})
+    assert (late.status, late.problem()) == (403, "auth.forbidden")
+    answers = await asyncio.gather(*changes)
+    assert {each.status for each in answers} <= {200, 403}
+    assert (await ada("GET", path)).json["version"] == 1 + sum(each.status == 200 for each in answers)
 
 
 async def test_b83_two_patches_with_one_tag(ada: Api, project: str) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from tests.system.world import PASSWORD, Api, World
 
 MakeClient = Callable[[str], Api]
+SEARCHES = 6
+LIMITED = {"RATE_LIMITS": f"search={SEARCHES}/60"}
 
 
 async def walk(anyone: Api) -> None:
@@ -17,6 +19,7 @@ async def walk(anyone: Api) -> None:
     await tasks(ada, bob, project)
     await lists(ada, project)
     await idempotency(ada, bob, project)
+    await limits(anyone)
     await operations(anyone)
 
 
@@ -64,6 +67,10 @@ async def tasks(ada: Api, bob: Api, project: str) -> None:
     path = f"/v1/tasks/{task['id']}"
     assert made.headers["Location"] == path
     assert (await bob("GET", path)).json == task
+    stranger = await ada.person("Eve")
+    for method, body in (("GET", None), ("PATCH", {"title": "Mine"}), ("DELETE", None)):
+        hidden = await stranger(method, path, body)
+        assert (hidden.status, hidden.problem()) == (404, "task.not_found")
     forbidden = await bob("PATCH", path, {"title": "Mine"})
     assert (forbidden.status, forbidden.problem()) == (403, "auth.forbidden")
     changed = await ada("PATCH", path, {"status": "done", "assignee_ids": [bob.user["id"]]}, if_match='"1"')
@@ -124,6 +131,19 @@ async def idempotency(ada: Api, bob: Api, project: str) -> None:
     assert len(count) == 1
 
 
+async def limits(anyone: Api) -> None:
+    """`search` is the class with the smallest limit that no other step of the walk comes near."""
+    cyd = await anyone.person("Cyd")
+    for left in reversed(range(SEARCHES)):
+        found = await cyd("GET", "/v1/tasks?q=engine")
+        assert (found.status, found.headers["RateLimit-Policy"]) == (200, f'"search";q={SEARCHES};w=60')
+        assert f";r={left};" in found.headers["RateLimit"]
+    beyond = await cyd("GET", "/v1/tasks?q=engine")
+    assert (beyond.status, beyond.problem()) == (429, "rate.limited")
+    assert 1 <= int(beyond.headers["Retry-After"]) <= 70
+    assert (await cyd("GET", "/v1/tasks")).status == 200
+
+
 async def operations(anyone: Api) -> None:
     assert (await anyone("GET", "/healthz")).status == 200
     ready = await anyone("GET", "/readyz")
@@ -146,7 +166,7 @@ async def operations(anyone: Api) -> None:
 
 
 async def test_walk_embedded_and_everything_is_there_after_a_restart(embedded: World, client: MakeClient) -> None:
-    running = await embedded.start()
+    running = await embedded.start(**LIMITED)
     await walk(client(running.address))
     ada = await client(running.address).person("Ada")
     task = await ada.task(await ada.project())
@@ -158,7 +178,7 @@ async def test_walk_embedded_and_everything_is_there_after_a_restart(embedded: W
 
 
 async def test_walk_in_one_process_on_real_servers(real: World, client: MakeClient) -> None:
-    running = await real.start()
+    running = await real.start(**LIMITED)
     await walk(client(running.address))
     assert await running.stop() == 0
 
@@ -166,7 +186,7 @@ async def test_walk_in_one_process_on_real_servers(real: World, client: MakeClie
 async def test_walk_with_one_process_per_actor_and_two_task_replicas(real: World, client: MakeClient) -> None:
     await real.start("--actors", "user")
     replicas = [await real.start("--actors", "task") for _ in range(2)]
-    edge = await real.start("--actors", "edge")
+    edge = await real.start("--actors", "edge", **LIMITED)
     await walk(client(edge.address))
     for each in (*replicas, edge):
         assert await each.stop() == 0
@@ -174,7 +194,7 @@ async def test_walk_with_one_process_per_actor_and_two_task_replicas(real: World
 
 async def test_walk_under_a_parent_of_processes(real: World, client: MakeClient, free_port: Callable[[], int]) -> None:
     port = free_port()
-    parent = await real.launch("--processes", "--replicas", "task=2", EDGE_PORT=str(port))
+    parent = await real.launch("--processes", "--replicas", "task=2", EDGE_PORT=str(port), **LIMITED)
     anyone = client(f"http://127.0.0.1:{port}")
     await anyone.until_ready()
     await walk(anyone)
