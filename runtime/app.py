@@ -19,11 +19,10 @@ from runtime import connect, stagehands
 from runtime.actor import Actor
 from runtime.client import Client
 from runtime.consumer import Consumer
-from runtime.context import Clock, Context, Ids, system_clock
+from runtime.context import Clock, Ids, system_clock
 from runtime.dispatch import Dispatch
 from runtime.errors import ContractError, SettingError, StartError, StoreAway, Unavailable
-from runtime.keys import Keys, Sealer, sign_grant
-from runtime.message import Grant
+from runtime.keys import Keys, Sealer
 from runtime.ops import OpsServer
 from runtime.outbox import Relay
 from runtime.parked import ParkedLoop
@@ -69,6 +68,7 @@ class App:
         """Where the edge listens."""
         self._clock = clock
         self._new_id = Ids(clock)
+        self._seams = Seams(settings.crash_at, Path(settings.var_dir) / "crashed")
         self._stack = AsyncExitStack()
         self._broker: Broker | None = None
         self._stores: dict[str, Store] = {}
@@ -99,7 +99,7 @@ class App:
         broker = self._broker = connect.broker(settings)
         cache = self._cache = connect.cache(settings, self._clock)
         keys = load_keys(settings, self.names)
-        actors = [await self._prepare(name, keys) for name in self.names if name != stagehands.EDGE]
+        actors = [await self._prepare(name, keys, broker) for name in self.names if name != stagehands.EDGE]
         client = Client(broker, keys, self.metrics, new_id=self._new_id)
         broker.on_change(lambda available: client.reconnected() if available else None)
         await broker.open(stagehands.topology())
@@ -107,8 +107,8 @@ class App:
         await cache.open()
         self._stack.push_async_callback(cache.close)
         self._stack.push_async_callback(self._supervisor.stop)
-        for actor, store in actors:
-            await self._perform(actor, store, keys)
+        for dispatch, relay in actors:
+            await self._perform(dispatch, relay, keys.of(dispatch.actor.name), broker)
         if stagehands.EDGE in self.names:
             edge = import_module("edge.app").Edge(
                 settings=settings,
@@ -130,7 +130,7 @@ class App:
         gc.freeze()  # what boot made stays for good: no collection needs to look at it again
         gc.enable()
 
-    async def _prepare(self, name: str, keys: Keys) -> tuple[Actor[Any], Store]:
+    async def _prepare(self, name: str, keys: Keys, broker: Broker) -> tuple[Dispatch, Relay]:
         """The actor's store, migrated, and the actor, built and started."""
         store = self._stores[name] = connect.store(self.settings, name, self._clock)
         await store.open()
@@ -139,23 +139,8 @@ class App:
         actor = await self._stack.enter_async_context(
             build(stagehands.actor_class(name), self.settings, keys, self._clock, self._cache)
         )
-
-        def vouch(fact: str, subject: str, value: bytes) -> Grant:
-            return sign_grant(keys.of(name), Grant(name, fact, subject, value, 0))
-
-        async with store.exclusive(f"start {name}") as transaction:
-            context = Context(
-                actor.records(transaction), now=self._clock(), new_id=self._new_id, vouch=vouch, cause=f"start:{name}"
-            )
-            await actor.start(context)
-        return actor, store
-
-    async def _perform(self, actor: Actor[Any], store: Store, keys: Keys) -> None:
-        """The actor's loops: from here on it takes messages."""
-        name, key, broker = actor.name, keys.of(actor.name), self._broker
-        assert broker is not None  # noqa: S101 - _start has made it
+        key = keys.of(name)
         relay = Relay(name, store, broker, key=key, metrics=self.metrics)
-        seams = Seams(self.settings.crash_at, Path(self.settings.var_dir) / "crashed")
         dispatch = Dispatch(
             actor,
             store,
@@ -164,10 +149,16 @@ class App:
             offer=relay.offer,
             clock=self._clock,
             new_id=self._new_id,
-            seams=seams,
+            seams=self._seams,
         )
+        await dispatch.start()
+        return dispatch, relay
+
+    async def _perform(self, dispatch: Dispatch, relay: Relay, key: bytes, broker: Broker) -> None:
+        """The actor's loops: from here on it takes messages."""
+        name, store = dispatch.actor.name, dispatch.store
         consumer = Consumer(
-            broker, dispatch, key=key, in_flight=self.settings.in_flight, metrics=self.metrics, seams=seams
+            broker, dispatch, key=key, in_flight=self.settings.in_flight, metrics=self.metrics, seams=self._seams
         )
         start = self._supervisor.start
         start(f"{name}.outbox", relay.run)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -39,6 +39,8 @@ from runtime.ports import Busy, Claim, Outgoing, Raced, Saved, Settled, Store, T
 from runtime.seams import Seams
 from runtime.telemetry import Metrics, bound_to, logger
 from runtime.verdict import Received, Settle, Verdict, kept, outcome, word
+
+Result = TypeVar("Result")
 
 OUTBOX_LEASE_MS = 5_000
 """How long the process that wrote an outbox row has for publishing it before another takes it up."""
@@ -365,14 +367,25 @@ class Dispatch:
     def _log(self, error: BaseException) -> None:
         logger().error("handler.failed", actor=self.actor.name, exc_info=error)
 
+    async def start(self) -> None:
+        """`Actor.start`, in a transaction that one replica at a time is in."""
+        async with self.store.exclusive(f"start {self.actor.name}") as transaction:
+            await self._unasked(transaction, "start", self.actor.start)
+
     async def resync(self, after: str | None) -> str | None:
-        """One step of `Actor.resync`, in a transaction; its events wait in the outbox for any relay."""
+        """One step of `Actor.resync`, in a transaction."""
         async with self.store.transaction() as transaction:
-            received = Received(Envelope(self._new_id(), "resync", self.actor.name, b""))
-            context = self._contexts.inside(self.actor.records(transaction), received)
-            last = await self.actor.resync(context, after)
-            await transaction.finish((), self._outgoing(context, None), lease_ms=0)
-        return last
+            return await self._unasked(transaction, "resync", lambda context: self.actor.resync(context, after))
+
+    async def _unasked(
+        self, transaction: Transaction, why: str, work: Callable[[Context[Any]], Awaitable[Result]]
+    ) -> Result:
+        """What no message asked for; its events wait in the outbox for any relay."""
+        received = Received(Envelope(self._new_id(), why, self.actor.name, b""))
+        context = self._contexts.inside(self.actor.records(transaction), received)
+        result = await work(context)
+        await transaction.finish((), self._outgoing(context, None), lease_ms=0)
+        return result
 
     async def _unreadable(self, received: Received, reason: str) -> Verdict:
         """Not a message of this actor's: nothing that a new attempt could mend."""

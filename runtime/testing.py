@@ -21,7 +21,7 @@ from typing import Any, TypeVar, cast
 
 from runtime import connect, stagehands
 from runtime.actor import Actor
-from runtime.context import ANONYMOUS, Context, Ids
+from runtime.context import ANONYMOUS, Ids
 from runtime.dispatch import Dispatch
 from runtime.keys import derive, sign_grant
 from runtime.message import (
@@ -90,10 +90,6 @@ class Stage:
         name = actor.name
         await store.migrate(stagehands.migrations(name, store.reader.dialect))
         self._stack.push_async_callback(actor.stop)
-        async with store.exclusive("start") as transaction:
-            await actor.start(
-                Context(actor.records(transaction), now=self.now, new_id=self._new_id, vouch=self._voucher(name))
-            )
         self.dispatches[name] = dispatch = Dispatch(
             actor,
             store,
@@ -104,6 +100,7 @@ class Stage:
             new_id=self._new_id,
             report=lambda error: self._failures.append(error),
         )
+        await dispatch.start()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -222,6 +222,11 @@ class CounterActor(Actor[Totals]):
         await ctx.records.add("sweeps", 1)
         await self.during("sweep")
 
+    async def start(self, ctx: Context[Totals]) -> None:
+        """Tell that it is there."""
+        await ctx.records.add("started", 1)
+        ctx.emit(Added(name="started", value=1))
+
     async def resync(self, ctx: Context[Totals], after: str | None) -> str | None:
         ctx.emit(Added(name="resync", value=0))
         return "more" if after is None else None

@@ -216,6 +216,13 @@ async def test_trace_request_id_and_cause_go_along_with_what_is_emitted(house: H
     assert (house.actor.contexts[-1].cause, house.actor.contexts[-1].request_id) == (event.id, "r1")
 
 
+async def test_what_an_actor_writes_and_emits_at_its_start_commits_together(house: House) -> None:
+    await house.dispatch.start()
+    assert await house.total("started") == 1
+    (row,) = await house.store.lease_outgoing(limit=10, lease_ms=1000)
+    assert row.route == "added"
+
+
 async def test_resync_emits_the_present_state_step_by_step(house: House) -> None:
     assert await house.dispatch.resync(None) == "more"
     assert await house.dispatch.resync("more") is None
