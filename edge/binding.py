@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -41,6 +42,7 @@ class Binder:
         self._nested = any(faults.holds_struct(field.type) for field in self.fields.values())
         caps = {name: faults.max_bytes(field.type) for name, field in self.fields.items()}
         self._capped = {name: cap for name, cap in caps.items() if cap is not None}
+        self._times = tuple(name for name, field in self.fields.items() if faults.holds_time(field.type))
         self._readers = {name: _reader(field.type) for name, field in self.fields.items()}
         self._repeatable = frozenset(name for name, field in self.fields.items() if faults.item_type(field.type))
 
@@ -69,7 +71,16 @@ class Binder:
             message: Request[Any] = msgspec.convert(values, self._message)
         except msgspec.ValidationError:
             self._refuse(path, self._faults_in(own))
+        if not all(map(faults.known_to_utc, self._times_in(message))):
+            self._refuse(path, self._faults_in(own))
         return message
+
+    def _times_in(self, message: Request[Any]) -> Iterator[datetime]:
+        for name in self._times:
+            value = getattr(message, name)
+            for each in value if isinstance(value, list) else (value,):
+                if isinstance(each, datetime):
+                    yield each
 
     def _from_body(self, body: bytes) -> tuple[Values, bool]:
         """Values, and whether something is odd that converting them would not notice."""

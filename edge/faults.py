@@ -7,7 +7,7 @@ walks value and type side by side.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -65,12 +65,14 @@ def in_value(value: Any, tp: Any, pointer: str) -> Iterator[Fault]:
         yield Fault(pointer, "must not contain the character NUL")
         return
     try:
-        msgspec.convert(value, tp)
+        converted = msgspec.convert(value, tp)
     except msgspec.ValidationError:
         yield Fault(pointer, f"must be {describe(tp)}")
     else:
         if isinstance(value, str) and exceeds_bytes(value, max_bytes(tp)):
             yield Fault(pointer, f"must be {describe(tp)}")
+        elif isinstance(converted, datetime) and not known_to_utc(converted):
+            yield Fault(pointer, "must lie between the years 1 and 9999 in UTC")
 
 
 def kinds(tp: Any) -> list[Any]:
@@ -95,6 +97,20 @@ def max_bytes(tp: Any) -> int | None:
 def exceeds_bytes(text: str, limit: int | None) -> bool:
     """Whether a text is longer in UTF-8 than that."""
     return limit is not None and len(text) * 4 > limit and len(text.encode()) > limit
+
+
+def holds_time(tp: Any) -> bool:
+    """Whether values of this type are times, or lists of times."""
+    return datetime in kinds(item_type(tp) or tp)
+
+
+def known_to_utc(time: datetime) -> bool:
+    """Whether a time is one in UTC too: an offset can move the first and the last hours of the calendar out of it."""
+    try:
+        time.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 def holds_struct(tp: Any) -> bool:

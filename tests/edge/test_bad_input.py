@@ -150,12 +150,23 @@ async def test_b40_twin_addresses(ada: Api) -> None:
 
 @pytest.mark.parametrize(
     "time", ["0000-01-01T00:00:00Z", "99999-01-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-01-01T00:00:00+99:00",
-             "2026-01-01T00:00:00", "2026-01-01"]
+             "2026-01-01T00:00:00", "2026-01-01",
+             "0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"]
 )  # fmt: skip
 async def test_b41_times(ada: Api, project: str, time: str) -> None:
     answer = await post(ada, project, due_at=time)
     assert await refused(ada, answer, 422) == "request.invalid"
     assert answer.json["errors"][0]["pointer"] == "/due_at"
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00%2B10:00", "9999-12-31T23:59:59-10:00"])
+async def test_b41_times_that_utc_does_not_know(ada: Api, project: str, time: str) -> None:
+    listed = await ada("GET", f"/v1/tasks?due_before={time}")
+    assert await refused(ada, listed, 422) == "request.invalid"
+    assert listed.json["errors"][0]["pointer"] == "?due_before"
+    made = await post(ada, project, remind_at=["2026-11-24T09:30:00Z", time.replace("%2B", "+")])
+    assert await refused(ada, made, 422) == "request.invalid"
+    assert [each["pointer"] for each in made.json["errors"]] == ["/remind_at/1"]
 
 
 @pytest.mark.parametrize(
