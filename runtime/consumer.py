@@ -9,6 +9,7 @@ an event goes to `parked`, where its attempt is counted before it runs.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from hashlib import sha256
@@ -69,7 +70,7 @@ class _Lane:
 
     __slots__ = ("at_once", "items", "running", "scheduled")
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: float) -> None:
         self.at_once = at_once
         self.items: deque[_Item] = deque()
         self.running = 0
@@ -95,7 +96,7 @@ class Consumer:
         self._seams = seams
         self._replies = Batcher[Answer](lambda queue, answers: broker.reply(queue, frame_answers(answers)))
         self._lanes = {
-            kind: _Lane(MANY_AT_ONCE if handler.many and not handler.is_query else 1_000_000)
+            kind: _Lane(MANY_AT_ONCE if handler.many and not handler.is_query else math.inf)
             for kind, handler in dispatch.table.items()
             if handler.is_request and (handler.many or handler.is_query)
         }

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Generic, TypeVar
+from typing import Generic, TypedDict, TypeVar, Unpack
 
 from runtime.message import Caller, Command, Event, Grant
 
@@ -41,6 +41,19 @@ class Ids:
         value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | tail
         text = f"{value:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class Surroundings(TypedDict):
+    """What every context has besides its records."""
+
+    now: int
+    new_id: Callable[[], str]
+    vouch: Callable[[str, str, bytes], Grant]
+    caller: Caller
+    grants: Sequence[Grant]
+    cause: str
+    trace: str | None
+    request_id: str | None
 
 
 class Context(Generic[Rec]):
@@ -148,26 +161,9 @@ class OutsideContext(Context[Rec]):
         *,
         step: Callable[[], AbstractAsyncContextManager[Rec]],
         finish: Callable[[], AbstractAsyncContextManager[Rec]],
-        now: int,
-        new_id: Callable[[], str],
-        vouch: Callable[[str, str, bytes], Grant],
-        caller: Caller = ANONYMOUS,
-        cause: str = "",
-        grants: Sequence[Grant] = (),
-        trace: str | None = None,
-        request_id: str | None = None,
+        **surroundings: Unpack[Surroundings],
     ) -> None:
-        super().__init__(
-            records,
-            now=now,
-            new_id=new_id,
-            vouch=vouch,
-            caller=caller,
-            cause=cause,
-            grants=grants,
-            trace=trace,
-            request_id=request_id,
-        )
+        super().__init__(records, **surroundings)
         self._step = step
         self._finish = finish
 

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypedDict
+from typing import Any
 
 from runtime.actor import Actor
-from runtime.context import ANONYMOUS, Clock, Context, OutsideContext
+from runtime.context import ANONYMOUS, Clock, Context, OutsideContext, Surroundings
 from runtime.keys import sign_grant
-from runtime.message import Caller, Grant
+from runtime.message import Grant
 from runtime.ports import Store, Transaction
 from runtime.telemetry import child_of
 from runtime.verdict import Received
 
 GRANT_MS = 5_000
 """How long an actor's word is good."""
-
-
-class Surroundings(TypedDict):
-    """What every context has besides its records."""
-
-    now: int
-    new_id: Callable[[], str]
-    vouch: Callable[[str, str, bytes], Grant]
-    caller: Caller
-    grants: Sequence[Grant]
-    cause: str
-    trace: str | None
-    request_id: str | None
 
 
 class Contexts:

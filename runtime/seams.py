@@ -6,13 +6,12 @@ import os
 import signal
 from pathlib import Path
 
-SEAMS = ("before", "after_commit", "after_reply", "before_ack")
-
 
 class Seams:
     """Kills the process at the moment that `CRASH_AT` names, once; does nothing without it.
 
-    :param crash_at: `message_type:seam`, or empty.
+    :param crash_at: `message_type:seam`, or empty; the seams are before, after_commit, after_reply and, of events,
+        before_ack.
     :param memory: a file that remembers that it happened, over the restart.
     """
 

@@ -34,7 +34,7 @@ class Timer:
             await self.tick()
 
     async def tick(self) -> None:
-        """The tick of the present slot; nothing when another replica has had it, or while the store is away."""
+        """The tick of the present slot; nothing when another replica has had it. Waits for a store that is away."""
         slot = self._clock() // self._handler.every_ms * self._handler.every_ms
         kind = self._handler.type
         envelope = Envelope(f"{kind}:{slot}", kind, self._dispatch.actor.name, encode(Tick(slot=slot)))

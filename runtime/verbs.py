@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from runtime.context import system_clock
 from runtime.dispatch import Dispatch
 from runtime.errors import MessageError, SettingError, TroupeError
 from runtime.message import decode_any
-from runtime.ports import ParkedRow, Store
+from runtime.ports import Blobs, Cache, Mailer, ParkedRow, Store
 from runtime.telemetry import Metrics
 
 Subparsers = Any  # argparse names this type with an underscore
@@ -69,15 +70,18 @@ async def check(settings: Settings, arguments: argparse.Namespace) -> int:
     print("dependencies")
     well = True
     names = stagehands.chosen([])[:-1]
-    for name, label, make in [
-        ("BROKER_URL", settings.broker_url, _try_broker),
-        ("CACHE_URL", settings.cache_url, _try_cache),
-        ("BLOB_URL", settings.blob_url, _try_blobs),
-        ("MAIL_URL", settings.mail_url, _try_mailer),
-        *((f"{each.upper()}_STORE_URL", settings.store_url(each), _try_store(each)) for each in names),
-    ]:
+    attempts: list[tuple[str, str, Callable[[], Awaitable[None]]]] = [
+        ("BROKER_URL", settings.broker_url, lambda: _try_broker(settings)),
+        ("CACHE_URL", settings.cache_url, lambda: _try_port(connect.cache(settings, system_clock))),
+        ("BLOB_URL", settings.blob_url, lambda: _try_port(connect.blobs(settings))),
+        ("MAIL_URL", settings.mail_url, lambda: _try_port(connect.mailer(settings))),
+    ]
+    attempts += [
+        (f"{each.upper()}_STORE_URL", settings.store_url(each), partial(_try_store, settings, each)) for each in names
+    ]
+    for name, label, attempt in attempts:
         try:
-            await make(settings)
+            await attempt()
             word = "ok"
         except TroupeError as error:
             word, well = f"FAILS: {error}", False
@@ -96,41 +100,22 @@ async def _try_broker(settings: Settings) -> None:
     broker.on_reply(lambda _: None)
     broker.on_returned(lambda _, __: None)
     broker.on_change(lambda _: None)
-    await _try(broker.open(stagehands.topology()), broker.close())
-
-
-async def _try_cache(settings: Settings) -> None:
-    cache = connect.cache(settings, system_clock)
-    await cache.open()
-    await _try(cache.ping(), cache.close())
-
-
-async def _try_blobs(settings: Settings) -> None:
-    blobs = connect.blobs(settings)
-    await blobs.open()
-    await _try(blobs.ping(), blobs.close())
-
-
-async def _try_mailer(settings: Settings) -> None:
-    mailer = connect.mailer(settings)
-    await mailer.open()
-    await _try(mailer.ping(), mailer.close())
-
-
-def _try_store(name: str) -> Any:
-    async def attempt(settings: Settings) -> None:
-        store = connect.store(settings, name, system_clock)
-        await store.open()
-        await _try(store.ping(), store.close())
-
-    return attempt
-
-
-async def _try(work: Awaitable[None], close: Awaitable[None]) -> None:
     try:
-        await work
+        await broker.open(stagehands.topology())
     finally:
-        await close
+        await broker.close()
+
+
+async def _try_store(settings: Settings, name: str) -> None:
+    await _try_port(connect.store(settings, name, system_clock))
+
+
+async def _try_port(port: Cache | Blobs | Mailer | Store) -> None:
+    await port.open()
+    try:
+        await port.ping()
+    finally:
+        await port.close()
 
 
 async def list_actors(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -202,9 +187,7 @@ async def dead_show(settings: Settings, arguments: argparse.Namespace) -> int:
     """Everything about them, as JSON."""
     async with _dispatch(settings, arguments.actor) as dispatch:
         for id in arguments.ids:
-            row = await dispatch.store.parked(id)
-            if row is None or row.due_at is not None:
-                raise SettingError(f"{arguments.actor} has no dead letter {id}")
+            row = await _dead_letter(dispatch.store, arguments.actor, id)
             print(msgspec.json.format(msgspec.json.encode(_shown(dispatch, row)), indent=2).decode())
     return 0
 
@@ -231,7 +214,7 @@ async def dead_replay(settings: Settings, arguments: argparse.Namespace) -> int:
     async with _store(settings, arguments.actor) as store:
         for id in arguments.ids:
             if not await store.revive(id):
-                raise SettingError(f"{arguments.actor} has no dead letter {id}")
+                raise _no_dead_letter(arguments.actor, id)
             print(f"{id}: will be handled again")
     return 0
 
@@ -240,11 +223,23 @@ async def dead_discard(settings: Settings, arguments: argparse.Namespace) -> int
     """Delete them."""
     async with _store(settings, arguments.actor) as store:
         for id in arguments.ids:
-            row = await store.parked(id)
-            if row is None or row.due_at is not None or not await store.unpark(id):
-                raise SettingError(f"{arguments.actor} has no dead letter {id}")
+            await _dead_letter(store, arguments.actor, id)
+            if not await store.unpark(id):
+                raise _no_dead_letter(arguments.actor, id)
             print(f"{id}: gone")
     return 0
+
+
+async def _dead_letter(store: Store, actor: str, id: str) -> ParkedRow:
+    """:raises SettingError: it is none."""
+    row = await store.parked(id)
+    if row is None or row.due_at is not None:
+        raise _no_dead_letter(actor, id)
+    return row
+
+
+def _no_dead_letter(actor: str, id: str) -> SettingError:
+    return SettingError(f"{actor} has no dead letter {id}")
 
 
 async def new_actor(settings: Settings, arguments: argparse.Namespace) -> int:
