@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from actors.contracts.media import AttachmentsCounted, MediaAttached, MediaDeleted
 from actors.contracts.task import (
     CreateProject,
     CreateTask,
@@ -20,12 +21,14 @@ from actors.contracts.task import (
     ProjectRole,
     SetMember,
     Task,
+    TaskAccess,
     TaskAssigned,
     TaskCompleted,
     TaskCreated,
     TaskDeleted,
     TaskUpdated,
     UpdateTask,
+    VouchForTask,
 )
 from actors.contracts.user import Person, UserCreated, UserUpdated
 from actors.contracts.values import Versions, rfc3339
@@ -39,7 +42,7 @@ from actors.task_mentions import Known, Mentions
 from runtime.actor import Actor, handles
 from runtime.context import Context, ManyContext
 from runtime.errors import Conflict, Forbidden, NotFound, PreconditionFailed, Refusal, Unauthenticated
-from runtime.message import Page, decoder
+from runtime.message import Grant, Page, decoder, encode
 
 
 class TaskActor(Actor[TaskRecords]):
@@ -59,6 +62,37 @@ class TaskActor(Actor[TaskRecords]):
     async def keep_changed_person(self, event: UserUpdated, ctx: Context[TaskRecords]) -> None:
         """Likewise; an older copy never replaces a newer one."""
         await ctx.records.projects.keep_person(event.person)
+
+    # ------------------------------------------------------------------------------------ attachments
+
+    @handles
+    async def vouch_for_task(self, query: VouchForTask, ctx: Context[TaskRecords]) -> Grant:
+        """A grant on a task that the caller sees. Refuses `task.not_found`."""
+        caller = _caller(ctx)
+        seen = (await ctx.records.seen([(query.task_id, caller)])).get((query.task_id, caller))
+        if seen is None:
+            raise _no_task()
+        task = seen.task
+        access = TaskAccess(
+            user_id=caller, project_id=task.project_id, role=seen.role, deleted=task.deleted_at is not None
+        )
+        return ctx.vouch("task", task.id, encode(access))
+
+    @handles
+    async def count_attached(self, event: MediaAttached, ctx: Context[TaskRecords]) -> None:
+        """Keep the number of files, to show it."""
+        await ctx.records.keep_attachments(event.attachments)
+
+    @handles
+    async def count_detached(self, event: MediaDeleted, ctx: Context[TaskRecords]) -> None:
+        """Likewise; a file may have had no task."""
+        if event.attachments is not None:
+            await ctx.records.keep_attachments(event.attachments)
+
+    @handles
+    async def count_again(self, event: AttachmentsCounted, ctx: Context[TaskRecords]) -> None:
+        """Likewise."""
+        await ctx.records.keep_attachments(event.attachments)
 
     # ------------------------------------------------------------------------------------ projects
 

@@ -1,4 +1,4 @@
-"""Tokens: access tokens (JWT after RFC 9068, ES256) and refresh tokens (random, stored as a digest)."""
+"""Tokens: access tokens (JWT after RFC 9068, ES256) and random ones, stored as a digest."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ class SigningKey:
         )
 
 
-def refresh_token() -> str:
+def random_token() -> str:
     """256 random bits as text."""
     return secrets.token_urlsafe(32)
 
 
 def digest(token: str) -> bytes:
-    """What is stored of a refresh token; its 256 bits need no slow hash."""
+    """What is stored of a random token; its 256 bits need no slow hash."""
     return hashlib.sha256(token.encode()).digest()
 
 

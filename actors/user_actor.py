@@ -8,23 +8,26 @@ import unicodedata
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
+from actors.contracts.notify import SendVerification
 from actors.contracts.user import (
     ACCESS_TOKEN_S,
     GetMe,
     GetPublicKeys,
     PublicKey,
     Register,
+    ResendVerification,
     SignIn,
     Tokens,
     User,
     UserCreated,
     UserUpdated,
+    VerifyEmail,
     VouchForPerson,
 )
 from actors.passwords import Passwords, normal
 from actors.records.attempts import KEPT_MS, Attempt, Reserved
 from actors.records.user import Account, SealedKey, SessionRow, UserRecords
-from actors.tokens import SigningKey, digest, refresh_token
+from actors.tokens import SigningKey, digest, random_token
 from runtime.actor import Actor, every, handles
 from runtime.context import Context, OutsideContext
 from runtime.errors import (
@@ -101,7 +104,10 @@ class UserActor(Actor[UserRecords]):
 
     @handles(outside=True)
     async def register(self, command: Register, ctx: OutsideContext[UserRecords]) -> User:
-        """Open an account. Refuses `user.email_taken`, and a common password; emits UserCreated."""
+        """Open an account, and have its address verified.
+
+        Refuses `user.email_taken`, and a common password; emits UserCreated.
+        """
         _check(command, common=self._passwords.is_common(normal(command.password)))
         account = Account(
             id=ctx.new_id(),
@@ -117,18 +123,32 @@ class UserActor(Actor[UserRecords]):
         try:
             async with ctx.finish() as records:
                 await records.add_account(account)
+                await self._ask_to_verify(account, records, ctx)
         except Duplicate as error:
             raise Conflict("user.email_taken", "there is an account with this address") from error
-        ctx.emit(UserCreated(person=account.person()))
+        ctx.emit(UserCreated(person=account.person(), contact=account.contact()))
         return account.user()
+
+    @handles
+    async def verify_email(self, command: VerifyEmail, ctx: Context[UserRecords]) -> None:
+        """Take a token as the proof of an address, once. Refuses `user.token_invalid`; emits UserUpdated."""
+        id = await ctx.records.verifications.spend(digest(command.token), ctx.now)
+        account = await ctx.records.verify(id, ctx.now) if id else None
+        if account is None:
+            raise Invalid("user.token_invalid", "this token was used or replaced, has expired, or never was one")
+        ctx.emit(UserUpdated(person=account.person(), contact=account.contact()))
+
+    @handles
+    async def resend_verification(self, command: ResendVerification, ctx: Context[UserRecords]) -> None:
+        """Mail a new token, unless the address is proven already. Refuses `rate.limited`."""
+        account = await self._own_account(ctx)
+        if not account.email_verified:
+            await self._ask_to_verify(account, ctx.records, ctx)
 
     @handles
     async def me(self, query: GetMe, ctx: Context[UserRecords]) -> User:
         """The caller's own account."""
-        account = await ctx.records.account(ctx.caller.id or "")
-        if account is None:
-            raise Unauthenticated("auth.token_invalid", "the account of this token does not exist")
-        return account.user()
+        return (await self._own_account(ctx)).user()
 
     @handles
     async def vouch_for_person(self, query: VouchForPerson, ctx: Context[UserRecords]) -> Grant:
@@ -142,8 +162,26 @@ class UserActor(Actor[UserRecords]):
         """Tell the next accounts again, after that id; returns the last one's, or None at the end."""
         accounts = await ctx.records.accounts_after(after or "", RESYNC)
         for account in accounts:
-            ctx.emit(UserUpdated(person=account.person()))
+            ctx.emit(UserUpdated(person=account.person(), contact=account.contact()))
         return accounts[-1].id if len(accounts) == RESYNC else None
+
+    @staticmethod
+    async def _own_account(ctx: Context[UserRecords]) -> Account:
+        account = await ctx.records.account(ctx.caller.id or "")
+        if account is None:
+            raise Unauthenticated("auth.token_invalid", "the account of this token does not exist")
+        return account
+
+    @staticmethod
+    async def _ask_to_verify(account: Account, records: UserRecords, ctx: Context[UserRecords]) -> None:
+        """A new token, told to the notify actor alone."""
+        token = random_token()
+        wait_ms = await records.verifications.renew(account.id, digest(token), ctx.now)
+        if wait_ms:
+            raise Throttled(
+                "rate.limited", "no more than five such mails to one address an hour", retry_after=wait_ms / 1000
+            )
+        ctx.tell(SendVerification(email=account.email, name=account.name, token=token))
 
     # ------------------------------------------------------------------------------------ sessions
 
@@ -188,7 +226,7 @@ class UserActor(Actor[UserRecords]):
         if account.status == "suspended":
             raise Forbidden("user.suspended", "this account is suspended", keep=True)
         await records.remember_network(account.id, attempt.network, ctx.now)
-        secret = refresh_token()
+        secret = random_token()
         session = SessionRow(
             id=ctx.new_id(),
             account_id=account.id,

@@ -83,6 +83,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rate_limits: Annotated[
         str, _about("`off`, or changes to the defaults: `read=1200/60,write=600/60` (count/seconds).")
     ] = ""
+    media_base_url: Annotated[
+        str, _about("Another origin that leads to the edge, for the addresses of files that it serves itself.")
+    ] = ""
+    upload_limit: Annotated[int, Meta(ge=1, description="Bytes of a file in one upload through the edge, at most.")] = (
+        25 * 1024 * 1024
+    )
     body_limit: Annotated[int, Meta(ge=1024, description="Bytes of a JSON body, at most.")] = 8 * 1024 * 1024
     deadline_max_s: Annotated[float, Meta(gt=0, le=300, description="What `Prefer: wait=N` can ask for, at most.")] = (
         30.0
@@ -120,6 +126,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def origin(self) -> str:
         """PUBLIC_URL without a slash at its end, or the address that the edge listens on."""
         return self.public_url.rstrip("/") or f"http://{self.edge_host}:{self.edge_port}"
+
+    @property
+    def media_origin(self) -> str:
+        """Where clients fetch files that the edge serves: MEDIA_BASE_URL, or the origin."""
+        return self.media_base_url.rstrip("/") or self.origin
 
 
 _PER_ACTOR = re.compile(r"^(?P<actor>[A-Z][A-Z0-9]*)_STORE(?P<read>_READ)?_URL$")
@@ -189,8 +200,9 @@ def _contradictions(settings: Settings) -> Iterable[str]:
             ipaddress.ip_network(cidr.strip())
         except ValueError:
             yield f"TRUSTED_PROXIES: {cidr.strip()!r} is no network; right would be 10.0.0.0/8,::1/128"
-    if settings.public_url and urlsplit(settings.public_url).scheme not in ("http", "https"):
-        yield f"PUBLIC_URL={settings.public_url}: must begin with http:// or https://"
+    for name, url in (("PUBLIC_URL", settings.public_url), ("MEDIA_BASE_URL", settings.media_base_url)):
+        if url and urlsplit(url).scheme not in ("http", "https"):
+            yield f"{name}={url}: must begin with http:// or https://"
 
 
 def _file(path: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from typing import ClassVar
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -18,11 +19,7 @@ JSON = "application/json"
 WRITE_S = 45.0
 """How long a client may take to read an answer that does not fit into the socket's buffer."""
 
-_ALWAYS = (
-    "Server: troupe\r\n"
-    "X-Content-Type-Options: nosniff\r\n"
-    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
-)
+_ALWAYS = "Server: troupe\r\nX-Content-Type-Options: nosniff\r\n"
 
 
 class Answer(web.StreamResponse):
@@ -32,7 +29,11 @@ class Answer(web.StreamResponse):
     :param headers: names and values without CR or LF.
     :param close: the connection is closed afterwards.
     :ivar fields: the headers; more can be added until it is written.
+    :ivar length: of the body, in bytes.
     """
+
+    policy: ClassVar[str] = "default-src 'none'; frame-ancestors 'none'"
+    """What a browser that shows the body lets it do (Content Security Policy)."""
 
     def __init__(
         self,
@@ -46,7 +47,8 @@ class Answer(web.StreamResponse):
         # the base class's state is for answers that grow; this one is complete
         self._status = status
         self.content = body
-        self.media_type = media_type
+        self.length = len(body)
+        self.media_type = media_type if body else ""
         self.fields = list(headers)
         self.closes = close
         self._keep_alive = not close
@@ -69,21 +71,29 @@ class Answer(web.StreamResponse):
         self._keep_alive = request.keep_alive and not self.closes
         head = self._head(request)
         request.transport.write(head + self.content if request.method != "HEAD" and self.content else head)
+        await self._drain(request)
+
+    async def _drain(self, request: web.BaseRequest) -> None:
+        """Wait until the client has read enough; one that does not is cut off."""
         if request.protocol.writing_paused:
             try:
                 async with asyncio.timeout(WRITE_S):
                     await request.writer.drain()
             except TimeoutError:
-                request.transport.abort()
+                if request.transport is not None:
+                    request.transport.abort()
 
     def _head(self, request: web.BaseRequest) -> bytes:
         lines = [_status_line(self._status), _ALWAYS, _date(int(time.time()))]
+        lines.append(f"Content-Security-Policy: {self.policy}\r\n")
         for name, value in self.fields:
             if "\r" in value or "\n" in value:
                 raise ValueError(f"a line break in the header {name}")
             lines.append(f"{name}: {value}\r\n")
         if self._status not in (204, 304):
-            lines.append(f"Content-Type: {self.media_type}\r\nContent-Length: {len(self.content)}\r\n")
+            if self.media_type:
+                lines.append(f"Content-Type: {self.media_type}\r\n")
+            lines.append(f"Content-Length: {self.length}\r\n")
         if not self._keep_alive:
             lines.append("Connection: close\r\n")
         elif request.version == HttpVersion10:

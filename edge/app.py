@@ -19,6 +19,7 @@ from edge.auth import AccessTokens
 from edge.call import UNSERVED, Call
 from edge.cors import Origins
 from edge.endpoint import ActorEndpoint
+from edge.files import Files
 from edge.gate import Gate
 from edge.listener import Listener
 from edge.network import Proxies, network_of
@@ -26,11 +27,13 @@ from edge.operations import Document, Healthz, MetricsPage, Readiness, Readyz
 from edge.problems import Problem, internal
 from edge.router import Endpoint, Router
 from edge.routes import ROUTES
+from edge.uploads import UploadEndpoint
 from runtime.client import Client
 from runtime.context import Clock
 from runtime.errors import StartError, Unavailable
 from runtime.keys import Keys
-from runtime.ports import Cache
+from runtime.ports import Blobs, Cache
+from runtime.signed_urls import SignedUrls
 from runtime.telemetry import Metrics, logger
 
 SLOW_S = 1.0
@@ -57,6 +60,7 @@ class Edge:
         client: Client,
         clock: Clock,
         cache: Cache,
+        blobs: Blobs,
         readiness: Readiness,
         metrics: Metrics,
         keys: Keys,
@@ -70,7 +74,9 @@ class Edge:
         self._gate = Gate(self._tokens, self._limits)
         self._ready = Readyz(readiness)
         self._router = Router()
-        self._add_routes(client, keys.of("edge"))
+        self._add_routes(client, blobs, keys.of("edge"))
+        files = Files(client=client, blobs=blobs, urls=SignedUrls(keys.signing("media")), clock=clock)
+        self._router.add("GET", files.path, files)
         self._observers: dict[tuple[str, str, int], Any] = {}
         self._log = logger().bind()
         self._under_way = 0
@@ -107,17 +113,19 @@ class Edge:
             await self._runner.cleanup()
         await self._limits.close()
 
-    def _add_routes(self, client: Client, key: bytes) -> None:
-        settings = self._settings
+    def _add_routes(self, client: Client, blobs: Blobs, key: bytes) -> None:
+        settings, gate = self._settings, self._gate
+        longest = settings.deadline_max_s
         for route in ROUTES:
-            endpoint = ActorEndpoint(
-                route,
-                client=client,
-                gate=self._gate,
-                key=key,
-                body_limit=settings.body_limit,
-                deadline_max_s=settings.deadline_max_s,
-            )
+            endpoint: Endpoint
+            if route.form is not None:
+                endpoint = UploadEndpoint(
+                    route, route.form, client=client, gate=gate, blobs=blobs, key=key, deadline_max_s=longest
+                )
+            else:
+                endpoint = ActorEndpoint(
+                    route, client=client, gate=gate, key=key, body_limit=settings.body_limit, deadline_max_s=longest
+                )
             self._router.add(route.method, route.path, endpoint)
         document = Document(lambda: openapi.document(ROUTES, server=settings.origin))
         for each in (Healthz(), self._ready, MetricsPage(self._metrics.render, settings.metrics_token), document):

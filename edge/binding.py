@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from actors.contracts.values import Upload
 from edge import faults
 from edge.body import decode_json
 from edge.headers import Headers, if_match
@@ -36,6 +37,8 @@ class Binder:
         self.fields = faults.fields_of(route.message)
         self._path = {name: (self.fields.pop(name).type, kind) for name, kind in route.parameters.items()}
         self.if_match = self.fields.pop("if_match", None) is not None
+        if route.form is not None:
+            del self.fields["upload"]
         self._message = route.message
         self._has_body = route.has_body
         self._null_is_default = route.method == "POST"
@@ -73,6 +76,20 @@ class Binder:
             self._refuse(path, self._faults_in(own))
         if not all(map(faults.known_to_utc, self._times_in(message))):
             self._refuse(path, self._faults_in(own))
+        return message
+
+    def check_form(self, query: Parameters, form: Mapping[str, str]) -> Values:
+        """The fields of a form as values. :raises Problem: 422 with all faults."""
+        if query:
+            raise invalid([Fault(f"?{name[:200]}", "is not known here") for name, _ in _checked(query)])
+        values = {name: self._readers[name](text) for name, text in form.items()}
+        if found := self._faults_in(values):
+            raise invalid(found)
+        return values
+
+    def bind_form(self, values: Values, upload: Upload) -> Request[Any]:
+        """The message of what `check_form` has returned, and of the file that came with it."""
+        message: Request[Any] = msgspec.convert({**values, "upload": msgspec.structs.asdict(upload)}, self._message)
         return message
 
     def _times_in(self, message: Request[Any]) -> Iterator[datetime]:

@@ -41,7 +41,7 @@ async def read_body(request: web.BaseRequest, limit: int, *, stall_s: float = ST
         raise Problem(415, "request.media_type", "A body must not be compressed.", close=True)
     expectation = headers.get("Expect")
     if expectation is not None:
-        _go_on(request, expectation)
+        go_on(request, expectation)
     try:
         return await _read(request, limit, stall_s)
     except TimeoutError:
@@ -77,7 +77,7 @@ async def _read(request: web.BaseRequest, limit: int, stall_s: float) -> bytes:
             parts.append(part)
 
 
-def _go_on(request: web.BaseRequest, expectation: str) -> None:
+def go_on(request: web.BaseRequest, expectation: str) -> None:
     """RFC 9110 section 10.1.1: the client waits for a word before it sends the body."""
     if expectation.lower() != "100-continue":
         raise Problem(417, "request.expectation", "The only expectation that can be met is 100-continue.", close=True)

@@ -48,27 +48,35 @@ class ActorEndpoint:
         self._deadline_max_s = deadline_max_s
         self._saves = route.method != "GET"
         self._status = route.status
+        self._replies = route.replies
         self._versioned = route.versioned
         self._searches = "q" in self._binder.fields
 
     async def answer(self, call: Call) -> Answer:
         """:raises Problem: any answer that is no success."""
-        route = self.route
         headers = call.request.headers
-        searches = self._searches and any(name == "q" for name, _ in call.parameters)
-        try:
-            caller = await self._gate.admit(
-                call, route.rate_class(searches=searches), public=route.public, scope=route.scope
-            )
-        except Unavailable as error:
-            raise of_unavailable(error, "user") from None
-        body = await self._body(call) if route.has_body else b""
+        caller = await self._admit(call)
+        body = await self._body(call) if self.route.has_body else b""
         key = idempotency_key(headers) if self._saves else None
         message = self._binder.bind(call.values, call.parameters, headers, body)
-        budget = budget_ms(headers, default_s=BUDGET_S, longest_s=self._deadline_max_s)
+        return self._answer(call, await self._ask(message, call, caller, key, body))
+
+    async def _admit(self, call: Call) -> Caller:
+        """Who calls, counted."""
+        searches = self._searches and any(name == "q" for name, _ in call.parameters)
+        rate = self.route.rate_class(searches=searches)
         try:
-            grants = await self._vouched(message, caller, budget) if route.grants else ()
-            outcome = await self._client.ask_raw(
+            return await self._gate.admit(call, rate, public=self.route.public, scope=self.route.scope)
+        except Unavailable as error:
+            raise of_unavailable(error, "user") from None
+
+    async def _ask(self, message: Request[Any], call: Call, caller: Caller, key: str | None, body: bytes) -> Outcome:
+        """The actor's reply. :param body: what the key stands for, besides path, query and headers."""
+        route = self.route
+        budget = budget_ms(call.request.headers, default_s=BUDGET_S, longest_s=self._deadline_max_s)
+        grants = await self._vouched(message, caller, budget) if route.grants else ()
+        try:
+            return await self._client.ask_raw(
                 message,
                 id=None if key is None else self._id(key, call, caller, body),
                 caller=caller,
@@ -80,7 +88,6 @@ class ActorEndpoint:
             )
         except Unavailable as error:
             raise of_unavailable(error, route.actor) from None
-        return self._answer(call, outcome)
 
     async def _body(self, call: Call) -> bytes:
         body = await read_body(call.request, self._body_limit)
@@ -89,14 +96,23 @@ class ActorEndpoint:
         return body
 
     async def _vouched(self, message: Request[Any], caller: Caller, budget: int) -> tuple[Grant, ...]:
-        """The grants that could be had."""
+        """The grants that could be had. :raises Problem: 503, one that is required could not be asked for."""
 
         async def ask(vouch: Vouch) -> Grant | None:
+            budget_ms, asked = min(GRANT_MS, max(1, budget // 2)), self.route.actor
             try:
-                return await self._client.ask(
-                    vouch.ask_for(message), caller=caller, budget_ms=min(GRANT_MS, max(1, budget // 2))
-                )
-            except (Refusal, Unavailable):
+                subject: Any = message
+                if (before := vouch.ask_before(message)) is not None:
+                    subject = await self._client.ask(before, caller=caller, budget_ms=budget_ms)
+                query, asked = vouch.ask_for(subject), vouch.actor
+                if query is None:
+                    return None
+                return await self._client.ask(query, caller=caller, budget_ms=budget_ms)
+            except Refusal:
+                return None
+            except Unavailable as error:
+                if vouch.required:
+                    raise of_unavailable(error, asked) from None
                 return None
 
         grants = await asyncio.gather(*map(ask, self.route.grants))
@@ -110,8 +126,8 @@ class ActorEndpoint:
             problem.headers = (*problem.headers, *again)
             raise problem
         value = decode_any(reply.body)
-        if self._status == 204:
-            return Answer(204, headers=again)
+        if not self._replies:
+            return Answer(self._status, headers=again)
         answer = Answer(self._status, msgspec.json.encode(value), headers=again)
         if self._versioned:
             version: int = value["version"]

@@ -72,8 +72,8 @@ def if_match(headers: Headers) -> tuple[int, ...] | None:
     return tuple(int(tag) for weak, tag in tags if not weak and _VERSION.fullmatch(tag))
 
 
-def none_match(headers: Headers, version: int) -> bool:
-    """Whether `If-None-Match` names this version, so that the client has it already (weak comparison)."""
+def none_match(headers: Headers, version: int | str) -> bool:
+    """Whether `If-None-Match` names this version or tag, so that the client has it already (weak comparison)."""
     text = headers.get("If-None-Match")
     if text is None:
         return False

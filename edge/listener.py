@@ -82,5 +82,5 @@ class Listener(web.Server):
             keepalive_timeout=KEEPALIVE_S,
             access_log=None,
             auto_decompress=False,  # a compressed body is refused, never inflated
-            lingering_time=5.0,
+            lingering_time=2.0,
         )

@@ -12,6 +12,7 @@ import msgspec
 
 from edge.answer import JSON
 from edge.binding import Binder
+from edge.files import Files
 from edge.operations import Document, Health, Healthz, MetricsPage, Ready, Readyz
 from edge.problems import MEDIA_TYPE, ProblemDetails
 from edge.route import Route
@@ -20,6 +21,7 @@ from runtime.message import reply_type, wire_name
 Json = dict[str, Any]
 
 VERSION = "1"
+FORM = "multipart/form-data"
 _OPERATIONS = "operations"
 
 _ABOUT = """\
@@ -61,7 +63,7 @@ def document(routes: Sequence[Route], *, server: str) -> bytes:
             "servers": [{"url": server}],
             "security": [{"bearer": []}],
             "tags": [{"name": name} for name in dict.fromkeys([*(route.actor for route in routes), _OPERATIONS])],
-            "paths": {**paths, **_operations()},
+            "paths": {**paths, **_operations(), Files.path: _file()},
             "components": {
                 "schemas": components,
                 "parameters": _PARAMETERS,
@@ -97,7 +99,8 @@ def _operation(route: Route, binder: Binder, message: Json, reply: Json | None) 
     parameters: list[Json] = operation["parameters"]
     if route.has_body and binder.fields:
         schema = {"$ref": f"#/components/schemas/{route.message.__name__}"}
-        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+        kind = JSON if route.form is None else FORM
+        operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema}}}
     if not route.has_body:
         parameters += [
             {"name": name, "in": "query", "required": field.required, "schema": _without_null(fields[name])}
@@ -116,7 +119,7 @@ def _success(route: Route, reply: Json | None) -> Json:
     headers += ["ETag"] if route.versioned else []
     headers += ["Idempotency-Replayed"] if route.method != "GET" else []
     answer: Json = {"description": HTTPStatus(route.status).phrase, "headers": _refs("headers", headers)}
-    if route.status != 204:
+    if route.replies:
         answer["content"] = {JSON: {"schema": reply}}
     return answer
 
@@ -137,17 +140,16 @@ def _others(route: Route, binder: Binder) -> Json:
 def _body_schema(route: Route, binder: Binder, message: Json) -> Json:
     """The message without what comes from elsewhere; as the edge takes it, so with nothing else."""
     properties = {name: dict(message["properties"][name]) for name in binder.fields}
-    if route.method == "POST":  # null means the default
+    if route.method == "POST" and route.form is None:  # null means the default
         for name, field in binder.fields.items():
             if not field.required and _without_null(properties[name]) == properties[name]:
                 default = {"default": properties[name].pop("default")} if "default" in properties[name] else {}
                 properties[name] = {"anyOf": [properties[name], {"type": "null"}], **default}
-    return {
-        **message,
-        "properties": properties,
-        "required": [name for name in message.get("required", []) if name in properties],
-        "additionalProperties": False,
-    }
+    required = [name for name in message.get("required", []) if name in properties]
+    if route.form is not None:
+        properties["file"] = {"type": "string", "contentMediaType": "application/octet-stream"}
+        required.append("file")
+    return {**message, "properties": properties, "required": required, "additionalProperties": False}
 
 
 def _without_null(schema: Json) -> Json:
@@ -188,6 +190,37 @@ def _operations() -> dict[str, Json]:
             also={"401": {"$ref": "#/components/responses/401"}},
         ),
         Document.path: operation(Document.__doc__, {JSON: {"schema": {"type": "object"}}}, name="openapi"),
+    }
+
+
+def _file() -> Json:
+    names = ("id", "variant", "expires", "key", "signature")
+    body = {"*/*": {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}}
+    problems = {str(status): {"$ref": f"#/components/responses/{status}"} for status in (403, 404, 500, 503)}
+    return {
+        "get": {
+            "operationId": "file",
+            "summary": inspect.cleandoc(Files.__doc__ or "").partition("\n")[0],
+            "description": "The address comes from `GET /v1/media/{id}/url`, unless the object store has its own.",
+            "tags": ["media"],
+            "security": [],
+            "parameters": [
+                {
+                    "name": name,
+                    "in": "path" if name == "id" else "query",
+                    "required": True,
+                    "schema": {"type": "string"},
+                }
+                for name in names
+            ],
+            "responses": {
+                "200": {"description": "OK", "headers": _refs("headers", ("ETag",)), "content": body},
+                "206": {"description": "The range that was asked for.", "content": body},
+                "304": {"description": "The client has it.", "headers": _refs("headers", ("ETag",))},
+                "416": {"description": "The range lies behind the end: `request.range`."},
+                **problems,
+            },
+        }
     }
 
 
@@ -242,7 +275,8 @@ _PROBLEMS: Mapping[int, str] = {
     409: "The present state does not allow it: `idempotency.in_progress` and those that the call names.",
     412: "Another version than `If-Match` allows: `request.precondition_failed`.",
     413: "The body is too large: `request.too_large`.",
-    415: "The body is not application/json: `request.media_type`.",
+    415: "The body is of another media type, or a file of a kind that is not taken: `request.media_type`,"
+    " `media.type_not_allowed`.",
     422: "The request breaks a rule: `request.invalid` with `errors`, `idempotency.key_reused` and those of the call.",
     429: "Too many calls: `rate.limited`, `auth.throttled`.",
     500: "A fault of ours: `internal`.",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal
 
-from runtime.message import Grant, Query, Request, owner, reply_type
+from actors.contracts.values import Ticket
+from runtime.message import Command, Grant, Query, Request, owner, reply_type
 
 RateClass = Literal["auth", "read", "write", "search", "upload"]
 
@@ -20,18 +21,59 @@ _KINDS = {"members": "user", "assignees": "user"}
 class Vouch:
     """What is asked of another actor first; its signed answer travels with the request.
 
-    ``Vouch(VouchForPerson, user_id="user_id")``: the query's field on the left, the message's on the right.
+    ``Vouch(VouchForPerson, user_id="user_id")``: the query's field on the left, the message's on the right. A field
+    that is null, as that of a file without a task, needs no word.
+
+    :param through: what of, the message does not say: this is asked of its own actor before, with the message's
+        `id`, and the fields on the right are those of its reply.
+    :param required: without the word nothing can be decided: while its actor is away, the call is answered with 503.
     """
 
-    __slots__ = ("_fields", "_query")
+    __slots__ = ("_fields", "_query", "_through", "required")
 
-    def __init__(self, query: type[Query[Grant]], **fields: str) -> None:
+    def __init__(
+        self,
+        query: type[Query[Grant]],
+        *,
+        through: type[Query[Any]] | None = None,
+        required: bool = False,
+        **fields: str,
+    ) -> None:
         self._query = query
         self._fields = fields
+        self._through = through
+        self.required = required
 
-    def ask_for(self, message: Request[Any]) -> Query[Grant]:
-        """The query whose answer `message` needs."""
-        return self._query(**{own: getattr(message, theirs) for own, theirs in self._fields.items()})
+    @property
+    def actor(self) -> str:
+        """Whose word it is."""
+        return owner(self._query)
+
+    def ask_before(self, message: Any) -> Query[Any] | None:
+        """The query whose reply says what the word is about; None where the message itself does."""
+        return None if self._through is None else self._through(id=message.id)
+
+    def ask_for(self, subject: Any) -> Query[Grant] | None:
+        """The query whose answer is needed; None where there is nothing to ask.
+
+        :param subject: the message, or the reply of what was asked before.
+        """
+        fields = {own: getattr(subject, theirs) for own, theirs in self._fields.items()}
+        return None if None in fields.values() else self._query(**fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileForm:
+    """The body is a form (RFC 7578): the message's fields, and a file that goes into the object store first.
+
+    The message has a field `upload`, which says of the edge's own knowledge what has arrived.
+
+    :ivar ticket: is asked when the file begins to arrive, and says where to.
+    :ivar cancel: is asked, with the ticket's `id`, when nothing came of it.
+    """
+
+    ticket: type[Command[Ticket]]
+    cancel: type[Command[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +84,8 @@ class Route:
     :ivar public: anyone may call it, known or not.
     :ivar rate: class of limits; by default `read` for GET (`search` with `q`), `write` otherwise.
     :ivar created: the call makes something; where it is then, with fields of the reply in braces.
+    :ivar accepted: what is asked for happens later.
+    :ivar form: the body is a form with a file, not JSON.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -51,6 +95,8 @@ class Route:
     public: bool = False
     rate: RateClass | None = None
     created: str | None = None
+    accepted: bool = False
+    form: FileForm | None = None
     grants: tuple[Vouch, ...] = ()
 
     @property
@@ -71,9 +117,16 @@ class Route:
     @property
     def status(self) -> int:
         """What success answers with."""
+        if self.accepted:
+            return 202
         if self.created:
             return 201
-        return 204 if reply_type(self.message) in (None, NoneType) else 200
+        return 200 if self.replies else 204
+
+    @property
+    def replies(self) -> bool:
+        """Whether success has a body."""
+        return reply_type(self.message) not in (None, NoneType)
 
     @property
     def versioned(self) -> bool:
@@ -115,11 +168,45 @@ def post(
     public: bool = False,
     rate: RateClass | None = None,
     created: str | None = None,
+    accepted: bool = False,
     grants: tuple[Vouch, ...] = (),
 ) -> Route:
     """Make something (`created`) or do something. Fields come from the body; null means a field's default."""
     return Route(
-        method="POST", path=path, message=message, scope=scope, public=public, rate=rate, created=created, grants=grants
+        method="POST",
+        path=path,
+        message=message,
+        scope=scope,
+        public=public,
+        rate=rate,
+        created=created,
+        accepted=accepted,
+        grants=grants,
+    )
+
+
+def upload(
+    path: str,
+    message: type[Request[Any]],
+    *,
+    scope: str,
+    form: FileForm,
+    created: str,
+    rate: RateClass | None = None,
+    accepted: bool = False,
+    grants: tuple[Vouch, ...] = (),
+) -> Route:
+    """Make something of a file. Fields come from the form that brings it."""
+    return Route(
+        method="POST",
+        path=path,
+        message=message,
+        scope=scope,
+        rate=rate,
+        created=created,
+        accepted=accepted,
+        form=form,
+        grants=grants,
     )
 
 

@@ -23,6 +23,7 @@ from runtime.context import Clock, Ids, system_clock
 from runtime.dispatch import Dispatch
 from runtime.errors import ContractError, SettingError, StartError, StoreAway, Unavailable
 from runtime.keys import Keys, Sealer
+from runtime.late_blobs import LateBlobs
 from runtime.ops import OpsServer
 from runtime.outbox import Relay
 from runtime.parked import ParkedLoop
@@ -110,11 +111,14 @@ class App:
         for dispatch, relay in actors:
             await self._perform(dispatch, relay, keys.of(dispatch.actor.name), broker)
         if stagehands.EDGE in self.names:
+            blobs = LateBlobs(connect.blobs(settings))
+            self._stack.push_async_callback(blobs.close)
             edge = import_module("edge.app").Edge(
                 settings=settings,
                 client=client,
                 clock=self._clock,
                 cache=cache,
+                blobs=blobs,
                 readiness=self.readiness,
                 metrics=self.metrics,
                 keys=keys,
@@ -258,14 +262,19 @@ async def build(
                     made = clock
                 case "cache":
                     made = cache
-                case "blobs" | "mailer":
-                    made = getattr(connect, parameter.name)(settings)
+                case "signing_key":
+                    made = keys.signing(cls.name)
+                case "blobs":
+                    made = LateBlobs(connect.blobs(settings))
+                    stack.push_async_callback(made.close)
+                case "mailer":
+                    made = connect.mailer(settings)
                     await made.open()
                     stack.push_async_callback(made.close)
                 case unknown:
                     raise ContractError(
-                        f"{cls.__name__}.__init__ asks for {unknown!r}; there are settings, sealer, clock, "
-                        "cache, blobs and mailer"
+                        f"{cls.__name__}.__init__ asks for {unknown!r}; there are settings, sealer, signing_key, "
+                        "clock, cache, blobs and mailer"
                     )
             arguments[parameter.name] = made
         actor = cls(**arguments)

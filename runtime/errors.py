@@ -9,7 +9,7 @@
     ├── MessageError            bytes that are no message of ours
     ├── Refusal                 a verdict: permanent, with a stable code
     │   ├── Invalid · Unauthenticated · Forbidden · NotFound · Gone · Conflict
-    │   └── PreconditionFailed · Throttled
+    │   └── PreconditionFailed · Unsupported · Throttled
     ├── Later                   a verdict: not now, try again after some seconds
     └── Unavailable             something needed is away; nothing was done, or its outcome is unknown
         ├── BrokerAway · StoreAway · CacheAway · BlobsAway · MailerAway
@@ -38,6 +38,7 @@ class Kind(StrEnum):
     GONE = "gone"
     CONFLICT = "conflict"
     PRECONDITION_FAILED = "precondition_failed"
+    UNSUPPORTED = "unsupported"
     THROTTLED = "throttled"
     UNAVAILABLE = "unavailable"
     OVERLOADED = "overloaded"
@@ -131,6 +132,12 @@ class PreconditionFailed(Refusal):
     """The caller's picture of the resource is stale (RFC 9110 section 13)."""
 
     kind = Kind.PRECONDITION_FAILED
+
+
+class Unsupported(Refusal):
+    """What was sent is of a kind that is not taken."""
+
+    kind = Kind.UNSUPPORTED
 
 
 class Throttled(Refusal):

@@ -41,6 +41,10 @@ class Keys:
             key = self._known[actor] = derive(self._master, f"actor:{actor}")
         return key
 
+    def signing(self, actor: str) -> bytes:
+        """The key of signed addresses that this actor makes and the edge checks."""
+        return derive(self.of(actor), "signing")
+
     def check(self, grant: Grant) -> None:
         """:raises MessageError: the grant's issuer did not sign it."""
         if not hmac.compare_digest(grant.mac, _mac(self.of(grant.issuer), grant)):

@@ -37,6 +37,7 @@ from runtime.errors import (
     TroupeError,
     Unauthenticated,
     Unavailable,
+    Unsupported,
 )
 
 R = TypeVar("R")
@@ -304,7 +305,8 @@ def _secret_in(info: Any, seen: set[Any]) -> bool:
 
 
 _REFUSALS: dict[str, type[Refusal]] = {
-    cls.kind: cls for cls in (Invalid, Unauthenticated, Forbidden, NotFound, Gone, Conflict, PreconditionFailed)
+    cls.kind: cls
+    for cls in (Invalid, Unauthenticated, Forbidden, NotFound, Gone, Conflict, PreconditionFailed, Unsupported)
 }
 
 

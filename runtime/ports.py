@@ -481,7 +481,8 @@ class Blobs(Protocol):
     :raises ValueError: not such a key, or not the beginning of one.
     """
 
-    lacks: ClassVar[frozenset[str]]
+    @property
+    def lacks(self) -> frozenset[str]: ...
 
     async def open(self) -> None: ...
 
@@ -515,9 +516,21 @@ class Blobs(Protocol):
         """Remove what unfinished writes left behind; how many."""
         ...
 
-    def url(self, key: str, *, method: str, expires_s: int, headers: Mapping[str, str]) -> str | None:
+    def url(
+        self,
+        key: str,
+        *,
+        method: str,
+        expires_s: int,
+        headers: Mapping[str, str],
+        answer: Mapping[str, str] | None = None,
+    ) -> str | None:
         """An address that lets whoever has it GET or PUT that object until it expires; `headers` are bound by the
-        signature. None where the store cannot: the edge then serves it itself (`signed_urls` in `lacks`)."""
+        signature. None where the store cannot: the edge then serves it itself (`signed_urls` in `lacks`).
+
+        :param answer: Content-Type, Content-Disposition or Cache-Control of the answer to a GET, instead of the
+            object's own.
+        """
         ...
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from actors.contracts.values import Cursor, Id, Limit, Name, Text, Time, TimeIn, Title, Versions
-from runtime.message import Command, Event, Page, Query
+from runtime.message import Command, Event, Grant, Page, Query
 
 ProjectRole = Literal["owner", "editor", "viewer"]
 TaskStatus = Literal["todo", "in_progress", "in_review", "done", "cancelled"]
@@ -90,6 +90,19 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
+class Comment(msgspec.Struct, frozen=True, kw_only=True):
+    """What someone said about a task; `author_id` is null for imported people."""
+
+    id: Id
+    task_id: Id
+    author_id: Id | None
+    author_name: str
+    body: str
+    created_at: Time
+    updated_at: Time
+    version: int
+
+
 class CreateProject(Command[Project], frozen=True, kw_only=True):
     """Open a project; the caller is its owner. Refuses `project.key_taken`."""
 
@@ -139,6 +152,24 @@ class GetTask(Query[Task], frozen=True, kw_only=True):
     """One task, also from the trash. Refuses `task.not_found`."""
 
     id: Id
+
+
+class TaskAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """What someone may do with a task; `deleted`: it is in the trash."""
+
+    user_id: Id
+    project_id: Id
+    role: ProjectRole
+    deleted: bool
+
+
+class VouchForTask(Query[Grant], frozen=True, kw_only=True):
+    """A grant `task` on a task that the caller sees: its value is an encoded `TaskAccess`.
+
+    Refuses `task.not_found`.
+    """
+
+    task_id: Id
 
 
 class ListTasks(Query[Page[Task]], frozen=True, kw_only=True):
@@ -200,43 +231,73 @@ class TaskCreated(Event, frozen=True, kw_only=True):
 
 
 class TaskUpdated(Event, frozen=True, kw_only=True):
-    """Fields of a task changed; `changed` names them."""
+    """Fields of a task changed; `changed` names them. `audience_ids` are its assignees, watchers and creator."""
+
+    consumers: ClassVar[tuple[str, ...]] = ("notify",)
 
     task: Task
     changed: list[str]
     actor_id: Id | None
     at: Time
+    audience_ids: list[Id] | None = None
+    imported: bool = False
 
 
 class TaskAssigned(Event, frozen=True, kw_only=True):
     """Someone was assigned to a task."""
 
+    consumers: ClassVar[tuple[str, ...]] = ("notify",)
+
     task: Task
     assignee_id: Id
     actor_id: Id | None
     at: Time
+    imported: bool = False
 
 
 class TaskCompleted(Event, frozen=True, kw_only=True):
     """A task reached `done`."""
 
+    consumers: ClassVar[tuple[str, ...]] = ("notify",)
+
     task: Task
     actor_id: Id | None
     at: Time
+    audience_ids: list[Id] | None = None
+    imported: bool = False
 
 
 class TaskDeleted(Event, frozen=True, kw_only=True):
     """A task went to the trash: its last state, with `deleted_at`."""
 
+    consumers: ClassVar[tuple[str, ...]] = ("notify",)
+
     task: Task
     actor_id: Id | None
     at: Time
+    audience_ids: list[Id] | None = None
+
+
+class CommentAdded(Event, frozen=True, kw_only=True):
+    """Someone said something about a task."""
+
+    consumers: ClassVar[tuple[str, ...]] = ("notify",)
+
+    comment: Comment
+    task: Task
+    actor_id: Id | None
+    at: Time
+    audience_ids: list[Id] | None = None
+    imported: bool = False
 
 
 class MemberAdded(Event, frozen=True, kw_only=True):
     """Someone takes part in a project now."""
 
+    consumers: ClassVar[tuple[str, ...]] = ("notify",)
+
     project_id: Id
+    project_name: str = ""
     user_id: Id
     role: ProjectRole
     actor_id: Id | None

@@ -78,6 +78,22 @@ class SignIn(Command[Tokens], frozen=True, kw_only=True):
     totp: Annotated[str, Meta(max_length=100, description="at most 100 characters")] | None = None
 
 
+class VerifyEmail(Command[None], frozen=True, kw_only=True):
+    """Prove an address with the token that was mailed to it.
+
+    Refuses `user.token_invalid`: unknown, used, replaced, or older than 24 hours.
+    """
+
+    token: Annotated[str, Meta(max_length=1000, description="a token from a mail", extra={"secret": True})]
+
+
+class ResendVerification(Command[None], frozen=True, kw_only=True):
+    """Mail the caller a new token, and void the old one; a verified address needs and gets none.
+
+    Refuses `rate.limited`: one address gets at most five such mails an hour, that of the registration included.
+    """
+
+
 class GetMe(Query[User], frozen=True, kw_only=True):
     """The caller's own account."""
 
@@ -116,17 +132,28 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
-class UserCreated(Event, frozen=True, kw_only=True):
-    """An account was opened."""
+class Contact(msgspec.Struct, frozen=True, kw_only=True):
+    """How a person can be reached, in what language and at what hours."""
 
-    consumers: ClassVar[tuple[str, ...]] = ("task",)
+    email: str
+    email_verified: bool
+    locale: str
+    timezone: str
+
+
+class UserCreated(Event, frozen=True, kw_only=True):
+    """An account was opened. Messages of older processes have no `contact`."""
+
+    consumers: ClassVar[tuple[str, ...]] = ("notify", "task")
 
     person: Person
+    contact: Contact | None = None
 
 
 class UserUpdated(Event, frozen=True, kw_only=True):
-    """An account's public face changed, or it is told again."""
+    """An account changed in what others keep of it, or it is told again."""
 
-    consumers: ClassVar[tuple[str, ...]] = ("task",)
+    consumers: ClassVar[tuple[str, ...]] = ("notify", "task")
 
     person: Person
+    contact: Contact | None = None

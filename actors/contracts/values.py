@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 # `$` alone would let a line feed follow, in Python though not in a browser: hence `(?!\n)` in all patterns
@@ -68,6 +69,26 @@ Cursor = Annotated[str, Meta(min_length=1, max_length=1000, description="a curso
 
 Versions = tuple[int, ...] | None
 """What `If-Match` allows: the versions of its tags, or None for `*` and where there is no such header."""
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """Leave to put one object into the store: what the edge asks an actor for when a file begins to arrive.
+
+    :param id: of what the file becomes.
+    :param key: where its bytes go.
+    :param limit: how many there may be.
+    """
+
+    id: Id
+    key: str
+    limit: int
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that has arrived, as the edge tells it: its ticket's id, and the name that it came with."""
+
+    id: Id
+    filename: str
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

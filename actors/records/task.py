@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from actors.contracts.media import Attachments
 from actors.contracts.task import Priority, ProjectRole, Relation, Task, TaskStatus
 from actors.contracts.values import rfc3339
 from actors.records.parameters import pairs
@@ -185,6 +186,16 @@ class TaskRecords:
         """Task → its project; without those in the trash."""
         sql = "select id, project_id from task where id = any($1) and deleted_at is null"
         return {row["id"]: row["project_id"] for row in await self.session.fetch(sql, wanted)}
+
+    async def keep_attachments(self, attachments: Attachments) -> None:
+        """How many files a task has, unless what is kept is newer. It is part of what is shown, so of the version."""
+        await self.session.execute(
+            "update task set attachment_count = $2, attachments_version = $3, version = version + 1"
+            " where id = $1 and attachments_version < $3",
+            attachments.task_id,
+            attachments.files,
+            attachments.version,
+        )
 
     async def ancestors(self, id: str) -> set[str]:
         """The task itself and all above it."""

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from actors.contracts.user import Person, PublicKey, Role, Status, User
+from actors.contracts.user import Contact, Person, PublicKey, Role, Status, User
 from actors.contracts.values import rfc3339
 from actors.records.attempts import Attempts
+from actors.records.verification import Verifications
 from runtime.loader import Loader
 from runtime.ports import Session
 
@@ -59,6 +60,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         """As other actors may know it."""
         return Person(id=self.id, name=self.name, active=self.status == "active", version=self.version)
 
+    def contact(self) -> Contact:
+        """As the notify actor may know it."""
+        return Contact(email=self.email, email_verified=self.email_verified, locale=self.locale, timezone=self.timezone)
+
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `session`: one sign-in; times are ms since the epoch."""
@@ -89,12 +94,14 @@ class UserRecords:
     """The user actor's store.
 
     :ivar attempts: sign-in attempts, by network and account.
+    :ivar verifications: tokens that prove addresses.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._accounts = Loader(self._fetch)
         self.attempts = Attempts(session)
+        self.verifications = Verifications(session)
 
     async def account(self, id: str) -> Account | None:
         return await self._accounts.load(id)
@@ -113,6 +120,16 @@ class UserRecords:
         values = list(msgspec.structs.astuple(account))
         values[Account.__struct_fields__.index("email_verified")] = int(account.email_verified)
         await self._session.insert("account", Account.__struct_fields__, [values])
+
+    async def verify(self, id: str, now: int) -> Account | None:
+        """An account's address is proven; the account as it is now."""
+        row = await self._session.row(
+            "update account set email_verified = 1, updated_at = $2, version = version + 1"  # noqa: S608 # a constant
+            f" where id = $1 returning {_ACCOUNT}",
+            id,
+            now,
+        )
+        return _account(row) if row else None
 
     async def add_session(self, session: SessionRow, refresh_digest: bytes) -> None:
         """A session and its first refresh token."""

@@ -119,7 +119,15 @@ class FileBlobs:
     async def sweep(self, *, older_than_ms: int) -> int:
         return await self._run(self._sweep, system_clock() - older_than_ms)
 
-    def url(self, key: str, *, method: str, expires_s: int, headers: Mapping[str, str]) -> str | None:
+    def url(
+        self,
+        key: str,
+        *,
+        method: str,
+        expires_s: int,
+        headers: Mapping[str, str],
+        answer: Mapping[str, str] | None = None,
+    ) -> str | None:
         return None
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -232,14 +240,17 @@ class _Draft:
 
 def _rename(source: Path, target: Path) -> None:
     while True:
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             source.replace(target)
             return
         except FileNotFoundError:
             if not source.exists():
                 raise
-            # else a delete has just removed the empty folder: make it again
+        except FileExistsError:
+            if any(folder.is_file() for folder in target.parents):
+                raise
+        # a delete has just removed the empty folder: make it again
 
 
 def _sync_folder(folder: Path) -> None:

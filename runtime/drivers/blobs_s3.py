@@ -238,10 +238,20 @@ class S3Blobs:
             await self._abort(key, upload_id)
         return len(old)
 
-    def url(self, key: str, *, method: str, expires_s: int, headers: Mapping[str, str]) -> str | None:
+    def url(
+        self,
+        key: str,
+        *,
+        method: str,
+        expires_s: int,
+        headers: Mapping[str, str],
+        answer: Mapping[str, str] | None = None,
+    ) -> str | None:
         check_key(key)
         bucket = self._bucket
-        request = AWSRequest(method, f"{bucket.public_endpoint}/{bucket.name}/{key}", headers=dict(headers))
+        overrides = {f"response-{name.lower()}": value for name, value in (answer or {}).items()}
+        address = f"{bucket.public_endpoint}/{bucket.name}/{key}"
+        request = AWSRequest(method, address, headers=dict(headers), params=overrides)
         credentials = Credentials(bucket.key, bucket.secret, bucket.token)
         S3SigV4QueryAuth(credentials, "s3", bucket.region, expires=expires_s).add_auth(request)
         return str(request.url)

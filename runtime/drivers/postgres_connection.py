@@ -23,6 +23,8 @@ CANCEL_S = 0.5
 IDLE_S = 10.0
 """Seconds that a transaction of a process that stands still may hold its locks."""
 
+_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 T = TypeVar("T")
 Work = Callable[[Connection], Awaitable[T]]
 
@@ -56,14 +58,18 @@ async def connected(address: str, schema: str, name: str) -> Connection:
                 "idle_in_transaction_session_timeout": f"{IDLE_S:.0f}s",
             },
         )
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except _ERRORS as error:
         raise StoreAway("the database does not answer") from error
 
 
 def is_refused(error: StoreAway) -> bool:
-    """The server answered `connected`, but takes neither this user and password nor has it that database."""
-    cause = error.__cause__
-    return isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError | asyncpg.InvalidCatalogNameError)
+    """Trying again would not help `connected`: the URL, the user, the password or the database is wrong."""
+    return isinstance(
+        error.__cause__,
+        asyncpg.InvalidAuthorizationSpecificationError
+        | asyncpg.InvalidCatalogNameError
+        | asyncpg.ClientConfigurationError,
+    )
 
 
 async def translating(work: Work[T], connection: Connection) -> T:
@@ -78,8 +84,10 @@ async def translating(work: Work[T], connection: Connection) -> T:
         if isinstance(error, TimeoutError):
             raise StoreAway("the database does not answer in time") from error
         raise
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+    except _ERRORS as error:
         meaning = _translated(error, connection)
+        if meaning is None:
+            raise
         if isinstance(meaning, StoreAway):
             connection.terminate()
         raise meaning from error
@@ -89,19 +97,20 @@ async def _hang_up(connection: Connection) -> None:
     """After a statement that was cut short: the server is told to cancel it, and rolls back when we are gone."""
     try:
         await connection.close(timeout=CANCEL_S)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except _ERRORS:
         connection.terminate()
     except asyncio.CancelledError:
         connection.terminate()
         raise
 
 
-def _translated(error: Exception, connection: Connection) -> Exception:
+def _translated(error: Exception, connection: Connection) -> Exception | None:
+    """None: a bug of ours, which says more as it is."""
     match error:
         case asyncpg.UniqueViolationError():
             return Duplicate(error.constraint_name)
         case asyncpg.DataError(sqlstate="22000", __cause__=TypeError()):
-            return error  # type: ignore[no-any-return] # asyncpg is untyped; a bug: not the column's type
+            return None  # not the column's type
         case asyncpg.DataError(sqlstate="22000" | "22003" | "22021" | "22P02" | "22P05"):
             return Invalid("request.invalid", f"the database cannot hold a value: {error.args[0]}")
         case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.InvalidCachedStatementError():
@@ -119,4 +128,4 @@ def _translated(error: Exception, connection: Connection) -> Exception:
             return StoreAway("the database takes no statement now")
         case asyncpg.InterfaceError() if connection.is_closed():
             return StoreAway("the connection to the database was lost")
-    return error
+    return None

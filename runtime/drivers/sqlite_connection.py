@@ -165,14 +165,14 @@ def is_busy(error: StoreAway) -> bool:
 def _open(path: Path, pragmas: str, clock: Clock) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, isolation_level=None, cached_statements=512)
-    except sqlite3.DatabaseError as error:
-        raise _translated(error, None) from error
+    except sqlite3.OperationalError as error:
+        raise StoreAway("the database file cannot be opened") from error
     try:
         connection.create_function("now_ms", 0, clock)
-        connection.executescript(pragmas)
-    except sqlite3.DatabaseError as error:
+        _translating(lambda con: con.executescript(pragmas), connection)
+    except BaseException:
         connection.close()
-        raise _translated(error, None) from error
+        raise
     return connection
 
 
@@ -216,18 +216,22 @@ def _translating(work: Work[T], connection: sqlite3.Connection) -> T:
     except UnicodeEncodeError as error:
         raise _unstorable("a lone surrogate in a text") from error
     except sqlite3.DatabaseError as error:
-        raise _translated(error, connection) from error
+        meaning = _translated(error, connection)
+        if meaning is None:
+            raise
+        raise meaning from error
 
 
-def _translated(error: sqlite3.DatabaseError, connection: sqlite3.Connection | None) -> Exception:
+def _translated(error: sqlite3.DatabaseError, connection: sqlite3.Connection) -> Exception | None:
+    """None: a bug of ours, which says more as it is."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     if code & 0xFF in _AWAY:
         return StoreAway("the database takes no statement now")
     if code & 0xFF == sqlite3.SQLITE_TOOBIG:
         return _unstorable("a text or bytes beyond 1 GB")
-    if code in _TAKEN and connection is not None:
+    if code in _TAKEN:
         return Duplicate(_constraint(str(error), connection))
-    return error
+    return None
 
 
 def _constraint(message: str, connection: sqlite3.Connection) -> str:

@@ -1,4 +1,4 @@
-"""Both actors on a stage, once on each kind of store; a test brings its own people and projects."""
+"""Actors on a stage, once on each kind of store; a test brings its own people and projects."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from collections.abc import AsyncIterator, Callable
 import asyncpg
 import pytest
 
+from actors.notify_actor import NotifyActor
 from actors.task_actor import TaskActor
 from actors.user_actor import UserActor
 from config.settings import Settings
+from runtime import connect
 from runtime.keys import Sealer
 from runtime.testing import Stage
 from tests.actors.company import Company
+from tests.actors.town import ORIGIN, Town
 
 
 @contextlib.asynccontextmanager
-async def schemas(url: str, run_id: str) -> AsyncIterator[Callable[[str], str]]:
+async def schemas(url: str, name: str) -> AsyncIterator[Callable[[str], str]]:
     """Addresses of stores in schemas that are dropped at the end."""
-    names = {actor: f"actors_{run_id}_{actor}" for actor in ("user", "task")}
+    names = {actor: f"{name}_{actor}" for actor in ("user", "task", "notify", "media")}
     yield lambda actor: f"{url}{'&' if '?' in url else '?'}schema={names[actor]}"
     connection = await asyncpg.connect(url)
     for name in names.values():
@@ -38,9 +41,22 @@ def database(request: pytest.FixtureRequest) -> str | None:
 async def stage(database: str | None, run_id: str) -> AsyncIterator[Stage]:
     """The user and the task actor; hashing is as cheap as argon2 allows."""
     async with contextlib.AsyncExitStack() as stack:
-        store_url = await stack.enter_async_context(schemas(database, run_id)) if database else None
+        store_url = await stack.enter_async_context(schemas(database, f"actors_{run_id}")) if database else None
         user = UserActor(settings=Settings(argon2="8,1,1"), sealer=Sealer(b"a key of the tests"))
         yield await stack.enter_async_context(Stage(user, TaskActor(), store_url=store_url))
+
+
+@pytest.fixture(scope="session")
+async def town(database: str | None, run_id: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    """The notify actor too, with its mail in a folder."""
+    folder = tmp_path_factory.mktemp("mail")
+    settings = Settings(argon2="8,1,1", mail_url=f"file:{folder}", public_url=ORIGIN)
+    async with contextlib.AsyncExitStack() as stack:
+        store_url = await stack.enter_async_context(schemas(database, f"town_{run_id}")) if database else None
+        user = UserActor(settings=settings, sealer=Sealer(b"a key of the tests"))
+        notify = NotifyActor(settings=settings, mailer=connect.mailer(settings))
+        stage = await stack.enter_async_context(Stage(user, TaskActor(), notify, store_url=store_url))
+        yield Town(stage, folder)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from actors.contracts.user import GetMe, Person, Register, UserCreated, UserUpdated, VouchForPerson
+from actors.contracts.user import Contact, GetMe, Person, Register, UserCreated, UserUpdated, VouchForPerson
 from actors.passwords import Passwords
 from runtime.context import Context
 from runtime.errors import Conflict, Invalid, NotFound, Overloaded, Unauthenticated
@@ -29,9 +29,13 @@ async def test_a_registered_account_can_be_read_by_its_owner_and_no_answer_shows
     assert not hasattr(user, "password")
 
 
-async def test_a_registration_is_told_to_others_without_address(stage: Stage, company: Company) -> None:
-    user = await stage.ask(form(name="Ada"))
-    assert company.events() == [UserCreated(person=Person(id=user.id, name="Ada", active=True, version=1))]
+async def test_a_registration_is_told_to_others_with_the_address_in_its_contact_alone(
+    stage: Stage, company: Company
+) -> None:
+    user = await stage.ask(form(name="Ada", locale="de"))
+    person = Person(id=user.id, name="Ada", active=True, version=1)
+    contact = Contact(email=user.email, email_verified=False, locale="de", timezone="UTC")
+    assert company.events() == [UserCreated(person=person, contact=contact)]
 
 
 async def test_an_address_is_taken_in_any_case_of_letters(stage: Stage) -> None:

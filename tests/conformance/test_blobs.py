@@ -406,7 +406,15 @@ class StopsAtTheFirstMissing(FileBlobs):
 
 
 class SignsNothing(FileBlobs):
-    def url(self, key: str, *, method: str, expires_s: int, headers: Mapping[str, str]) -> str | None:
+    def url(
+        self,
+        key: str,
+        *,
+        method: str,
+        expires_s: int,
+        headers: Mapping[str, str],
+        answer: Mapping[str, str] | None = None,
+    ) -> str | None:
         return f"file:{key}"
 
 

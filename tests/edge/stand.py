@@ -16,6 +16,7 @@ from runtime.consumer import Consumer
 from runtime.context import Clock, system_clock
 from runtime.dispatch import Dispatch
 from runtime.keys import Keys
+from runtime.late_blobs import LateBlobs
 from runtime.ports import Topology
 from runtime.seams import Seams
 from runtime.telemetry import Metrics
@@ -30,7 +31,7 @@ async def client_of(folder: Path, *actors: Actor[Any]) -> AsyncIterator[Client]:
     async with AsyncExitStack() as stack:
         broker = connect.broker(settings)
         client = Client(broker, keys, metrics)
-        await broker.open(Topology(("task", "user"), {}))
+        await broker.open(Topology(("media", "task", "user"), {}))
         stack.push_async_callback(broker.close)
         for actor in actors:
             store = connect.store_at(f"sqlite:{folder}/{actor.name}.db", actor.name, system_clock)
@@ -57,6 +58,7 @@ async def edge_of(
             client=client,
             clock=clock,
             cache=connect.cache(chosen, clock),
+            blobs=LateBlobs(connect.blobs(chosen)),
             readiness=_all_well,
             metrics=Metrics(),
             keys=Keys(SECRET),

@@ -39,6 +39,7 @@ def servers(amqp_url: str, postgres_url: str, redis_url: str, run_id: str) -> di
         "CACHE_URL": redis_url,
         "USER_STORE_URL": f"{postgres_url}{separator}schema={name}_user",
         "TASK_STORE_URL": f"{postgres_url}{separator}schema={name}_task",
+        "NOTIFY_STORE_URL": f"{postgres_url}{separator}schema={name}_notify",
     }
 
 

@@ -26,7 +26,7 @@ async def refused(world: World, *arguments: str, **settings: str) -> tuple[int, 
     ("arguments", "settings", "code", "said"),
     [
         (["--actors", "tsak"], {}, USAGE, ["there is no actor 'tsak'", "task, user, edge"]),
-        (["--actors", "task"], {}, USAGE, ["BROKER_URL=memory:", "without user, edge", "amqp://"]),
+        (["--actors", "task"], {}, USAGE, ["BROKER_URL=memory:", "without media, notify, user, edge", "amqp://"]),
         (["--processes"], {}, USAGE, ["BROKER_URL=memory:", "--processes needs amqp://"]),
         ([], {"TASK_STORE_READ_URL": "sqlite:copy.db"}, USAGE, ["TASK_STORE_READ_URL", "no replicas"]),
         ([], {"BROKER_URL": "kafka://x"}, USAGE, ["BROKER_URL=kafka://x", "amqp:"]),

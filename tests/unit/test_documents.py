@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_env_example_explains_every_setting_and_no_other() -> None:
     shown = re.findall(r"^#([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), flags=re.M)
-    per_actor = {"USER_STORE_URL", "TASK_STORE_URL", "TASK_STORE_READ_URL", "TROUPE_PROFILE"}
+    per_actor = {"USER_STORE_URL", "TASK_STORE_URL", "NOTIFY_STORE_URL", "TASK_STORE_READ_URL", "TROUPE_PROFILE"}
     assert set(shown) == {*names(), *per_actor}
 
 

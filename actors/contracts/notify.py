@@ -1,0 +1,73 @@
+"""What can be asked of the notify actor. It tells nobody anything: it is where telling ends."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from actors.contracts.values import Cursor, Email, Id, Limit, Name, Time
+from runtime.message import Command, Page, Query, Secret
+
+NotificationKind = Literal[
+    "task_assigned", "task_updated", "task_completed", "task_deleted", "comment_added", "member_added"
+]  # fmt: skip
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What a notification is about."""
+
+    type: Literal["task", "project"]
+    id: Id
+
+
+class Notification(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened and concerns its owner; `title` and `body` are plain text, never markup."""
+
+    id: Id
+    kind: NotificationKind
+    title: str
+    body: str
+    subject: Subject
+    actor_id: Id | None
+    created_at: Time
+    read_at: Time | None
+
+
+class Unread(msgspec.Struct, frozen=True, kw_only=True):
+    """How many notifications wait to be read."""
+
+    unread: int
+
+
+class ListNotifications(Query[Page[Notification]], frozen=True, kw_only=True):
+    """The caller's notifications, newest first; `unread` true or false gives only those unread or read."""
+
+    unread: bool | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class CountUnread(Query[Unread], frozen=True, kw_only=True):
+    """How many of the caller's notifications wait to be read."""
+
+
+class ReadNotifications(Command[None], frozen=True, kw_only=True):
+    """Mark the caller's notifications as read; foreign and unknown ids are ignored, `read_at` keeps its first time."""
+
+    ids: Annotated[list[Id], Meta(max_length=1000, description="a list of at most 1000 ids")] | Literal["all"]
+
+
+class SendVerification(Command[None], frozen=True, kw_only=True):
+    """Mail someone the token that proves an address to be theirs."""
+
+    email: Email
+    name: Name
+    token: Secret
+
+
+class SendMail(Command[None], frozen=True, kw_only=True):
+    """Mail a notification to its owner; the notify actor tells this to itself."""
+
+    notification_id: Id

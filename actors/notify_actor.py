@@ -1,0 +1,260 @@
+"""The notify actor: who is told what, in the inbox and by mail."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Final, Literal, Protocol
+
+from actors.contracts.notify import (
+    CountUnread,
+    ListNotifications,
+    Notification,
+    NotificationKind,
+    ReadNotifications,
+    SendMail,
+    SendVerification,
+    Subject,
+    Unread,
+)
+from actors.contracts.task import CommentAdded, MemberAdded, Task, TaskAssigned, TaskCompleted, TaskDeleted, TaskUpdated
+from actors.contracts.user import UserCreated, UserUpdated
+from actors.contracts.values import rfc3339
+from actors.letters import Letters, title
+from actors.pages import cursor, place
+from actors.postman import Postman
+from actors.records.notify import NotificationRow, NotifyRecords, Told
+from runtime.actor import Actor, every, handles
+from runtime.context import Context, OutsideContext
+from runtime.errors import Unauthenticated, Unavailable
+from runtime.message import Page, Tick
+from runtime.policy import PATIENT
+from runtime.ports import Mail, Mailer
+
+MAILED: Final[Collection[NotificationKind]] = {"task_assigned", "comment_added", "member_added"}
+"""What is mailed, too; everything is in the inbox."""
+
+EXCERPT: Final = 1000
+"""Characters of a comment that a notification repeats."""
+
+MAILS_KEPT_MS: Final = 30 * 24 * 3600 * 1000
+
+
+class NotifySettings(Protocol):
+    """What this actor reads of the settings."""
+
+    @property
+    def origin(self) -> str:
+        """What links in mails begin with."""
+        ...
+
+
+class NotifyActor(Actor[NotifyRecords]):
+    """Tells people what concerns them; never the one who did it, and nothing of what was imported."""
+
+    name = "notify"
+    records = NotifyRecords
+
+    def __init__(self, *, settings: NotifySettings, mailer: Mailer) -> None:
+        self._letters = Letters(settings.origin)
+        self._postman = Postman(mailer)
+
+    # ------------------------------------------------------------------------------------ people
+
+    @handles
+    async def keep_new_person(self, event: UserCreated, ctx: Context[NotifyRecords]) -> None:
+        """Keep a copy, to know names and addresses."""
+        if event.contact is not None:  # else an older process told it: `resync user` brings what is missing
+            await ctx.records.keep_person(event.person, event.contact)
+
+    @handles
+    async def keep_changed_person(self, event: UserUpdated, ctx: Context[NotifyRecords]) -> None:
+        """Likewise; an older copy never replaces a newer one."""
+        if event.contact is not None:
+            await ctx.records.keep_person(event.person, event.contact)
+
+    # ------------------------------------------------------------------------------------ what happened
+
+    @handles
+    async def tell_of_assignment(self, event: TaskAssigned, ctx: Context[NotifyRecords]) -> None:
+        """The assignee."""
+        if not event.imported:
+            await _tell(ctx, "task_assigned", [event.assignee_id], event.actor_id, event.task)
+
+    @handles
+    async def tell_of_update(self, event: TaskUpdated, ctx: Context[NotifyRecords]) -> None:
+        """Assignees, watchers and creator."""
+        if not event.imported:
+            fields = ", ".join(field.removesuffix("_ids").replace("_", " ") for field in event.changed)
+            await _tell(ctx, "task_updated", _audience(event), event.actor_id, event.task, f"Changed: {fields}")
+
+    @handles
+    async def tell_of_completion(self, event: TaskCompleted, ctx: Context[NotifyRecords]) -> None:
+        """Assignees, watchers and creator."""
+        if not event.imported:
+            await _tell(ctx, "task_completed", _audience(event), event.actor_id, event.task)
+
+    @handles
+    async def tell_of_deletion(self, event: TaskDeleted, ctx: Context[NotifyRecords]) -> None:
+        """Assignees, watchers and creator."""
+        await _tell(ctx, "task_deleted", _audience(event), event.actor_id, event.task)
+
+    @handles
+    async def tell_of_comment(self, event: CommentAdded, ctx: Context[NotifyRecords]) -> None:
+        """Assignees, watchers and creator."""
+        if not event.imported:
+            body = event.comment.body
+            excerpt = body if len(body) <= EXCERPT else body[:EXCERPT] + "…"
+            await _tell(ctx, "comment_added", _audience(event), event.actor_id, event.task, excerpt)
+
+    @handles
+    async def tell_of_membership(self, event: MemberAdded, ctx: Context[NotifyRecords]) -> None:
+        """The added member."""
+        await _notify(
+            ctx,
+            "member_added",
+            [event.user_id],
+            actor_id=event.actor_id,
+            subject=("project", event.project_id),
+            about=event.project_name or "a project",  # an older process does not name it
+        )
+
+    # ------------------------------------------------------------------------------------ the inbox
+
+    @handles
+    async def list_notifications(self, query: ListNotifications, ctx: Context[NotifyRecords]) -> Page[Notification]:
+        """The caller's, newest first."""
+        told = await ctx.records.page_of(
+            _caller(ctx), unread=query.unread, limit=query.limit + 1, after=place(query, query.cursor)
+        )
+        items = [_view(each) for each in told[: query.limit]]
+        if len(told) <= query.limit:
+            return Page(items)
+        last = told[query.limit - 1].notification
+        return Page(items, cursor(query, last.created_at, last.id))
+
+    @handles
+    async def count_unread(self, query: CountUnread, ctx: Context[NotifyRecords]) -> Unread:
+        """How many of the caller's wait to be read."""
+        return Unread(unread=await ctx.records.unread(_caller(ctx)))
+
+    @handles
+    async def read(self, command: ReadNotifications, ctx: Context[NotifyRecords]) -> None:
+        """Mark some of the caller's, or all, as read."""
+        await ctx.records.read(_caller(ctx), None if command.ids == "all" else command.ids, ctx.now)
+
+    # ------------------------------------------------------------------------------------ mail
+
+    @handles(outside=True, retry=PATIENT)
+    async def send_verification(self, command: SendVerification, ctx: OutsideContext[NotifyRecords]) -> None:
+        """The one mail that goes to an address which is not proven yet."""
+        # the message's id is the same in every attempt, and so is the Message-ID
+        mail = self._letters.verification(ctx.cause, command.email, command.name, command.token)
+        async with ctx.step() as records:
+            await records.mail_begins(mail.id, ctx.now)
+        await self._send(mail, ctx)
+
+    @handles(outside=True, retry=PATIENT)
+    async def send_mail(self, command: SendMail, ctx: OutsideContext[NotifyRecords]) -> None:
+        """Mail a notification, if its owner has a proven address; raises Unavailable while they are not known."""
+        async with ctx.step() as records:  # no query: a replica of the database may not have the notification yet
+            mail = await self._mail(command.notification_id, records)
+            if mail is not None:
+                await records.mail_begins(mail.id, ctx.now)
+        if mail is not None:
+            await self._send(mail, ctx)
+
+    @every(hours=1)
+    async def forget(self, tick: Tick, ctx: Context[NotifyRecords]) -> None:
+        """Delete what became of mails long ago."""
+        await ctx.records.forget_mails(ctx.now - MAILS_KEPT_MS)
+
+    async def _mail(self, notification_id: str, records: NotifyRecords) -> Mail | None:
+        told = await records.notification(notification_id)
+        if told is None:
+            return None
+        notification = told.notification
+        recipient = await records.recipient(notification.user_id)
+        if recipient is None:
+            raise Unavailable("the recipient is not known yet: their account's event is on its way")
+        if not (recipient.active and recipient.email_verified):
+            return None
+        headline = title(notification.kind, told.actor_name, notification.about)
+        return self._letters.notification(notification.id, recipient.email, recipient.name, headline, notification.body)
+
+    async def _send(self, mail: Mail, ctx: OutsideContext[NotifyRecords]) -> None:
+        await self._postman.send(mail)
+        async with ctx.finish() as records:
+            await records.mail_sent(mail.id, ctx.now)
+
+
+def _caller(ctx: Context[NotifyRecords]) -> str:
+    if ctx.caller.id is None:
+        raise Unauthenticated("auth.required", "sign in first")
+    return ctx.caller.id
+
+
+def _audience(event: TaskUpdated | TaskCompleted | TaskDeleted | CommentAdded) -> Iterable[str]:
+    """Assignees, watchers and creator; without the watchers in messages of older processes."""
+    if event.audience_ids is not None:
+        return event.audience_ids
+    task = event.task
+    return task.assignee_ids if task.created_by is None else [*task.assignee_ids, task.created_by]
+
+
+async def _tell(
+    ctx: Context[NotifyRecords],
+    kind: NotificationKind,
+    people: Iterable[str],
+    actor_id: str | None,
+    task: Task,
+    body: str = "",
+) -> None:
+    await _notify(ctx, kind, people, actor_id=actor_id, subject=("task", task.id), about=task.title, body=body)
+
+
+async def _notify(
+    ctx: Context[NotifyRecords],
+    kind: NotificationKind,
+    people: Iterable[str],
+    *,
+    actor_id: str | None,
+    subject: tuple[Literal["task", "project"], str],
+    about: str,
+    body: str = "",
+) -> None:
+    """A notification for each of them but the one who did it, once, and a mail where the kind is mailed."""
+    subject_type, subject_id = subject
+    notifications = [
+        NotificationRow(
+            id=ctx.new_id(),
+            user_id=user_id,
+            kind=kind,
+            about=about,
+            body=body,
+            subject_type=subject_type,
+            subject_id=subject_id,
+            actor_id=actor_id,
+            created_at=ctx.now,
+        )
+        for user_id in dict.fromkeys(people)
+        if user_id != actor_id
+    ]
+    await ctx.records.add(notifications)
+    if kind in MAILED:
+        for each in notifications:
+            ctx.tell(SendMail(notification_id=each.id))
+
+
+def _view(told: Told) -> Notification:
+    """As its owner sees it."""
+    row = told.notification
+    return Notification(
+        id=row.id,
+        kind=row.kind,
+        title=title(row.kind, told.actor_name, row.about),
+        body=row.body,
+        subject=Subject(type=row.subject_type, id=row.subject_id),
+        actor_id=row.actor_id,
+        created_at=rfc3339(row.created_at),
+        read_at=None if row.read_at is None else rfc3339(row.read_at),
+    )

@@ -1,0 +1,159 @@
+"""Notifications, copies of people, and what became of each mail, as the notify actor reads and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from actors.contracts.notify import NotificationKind
+from actors.contracts.user import Contact, Person
+from actors.pages import After
+from runtime.ports import Session, Value
+
+
+class Recipient(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a person decides whether and where mail goes."""
+
+    name: str
+    active: bool
+    email: str
+    email_verified: bool
+
+
+class NotificationRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `notification`; times are ms since the epoch.
+
+    :param about: title of the task or name of the project, as it was then.
+    """
+
+    id: str
+    user_id: str
+    kind: NotificationKind
+    about: str
+    body: str
+    subject_type: Literal["task", "project"]
+    subject_id: str
+    actor_id: str | None
+    created_at: int
+    read_at: int | None = None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A notification, and the present name of the one who caused it, where they are known."""
+
+    notification: NotificationRow
+    actor_name: str | None
+
+
+_COLUMNS = NotificationRow.__struct_fields__
+_TOLD = ", ".join(f"n.{column}" for column in _COLUMNS) + ", a.name as actor_name"
+_FROM = "from notification n left join person a on a.id = n.actor_id"
+
+
+class NotifyRecords:
+    """The notify actor's store."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    # ------------------------------------------------------------------------------------ people
+
+    async def keep_person(self, person: Person, contact: Contact) -> None:
+        """Unless what is kept is newer."""
+        values: dict[str, Value] = {
+            "id": person.id,
+            "name": person.name,
+            "active": int(person.active),
+            "email": contact.email,
+            "email_verified": int(contact.email_verified),
+            "locale": contact.locale,
+            "timezone": contact.timezone,
+            "version": person.version,
+        }
+        places = ", ".join(f"${n}" for n in range(1, len(values) + 1))
+        changes = ", ".join(f"{column} = excluded.{column}" for column in values)
+        await self._session.execute(
+            f"insert into person ({', '.join(values)}) values ({places})"  # noqa: S608 # names from code
+            f" on conflict (id) do update set {changes} where person.version < excluded.version",
+            *values.values(),
+        )
+
+    async def recipient(self, id: str) -> Recipient | None:
+        row = await self._session.row("select name, active, email, email_verified from person where id = $1", id)
+        if row is None:
+            return None
+        return Recipient(
+            name=row["name"],
+            active=bool(row["active"]),
+            email=row["email"],
+            email_verified=bool(row["email_verified"]),
+        )
+
+    # ------------------------------------------------------------------------------------ notifications
+
+    async def add(self, notifications: Sequence[NotificationRow]) -> None:
+        if notifications:
+            await self._session.insert(
+                "notification", _COLUMNS, [msgspec.structs.astuple(each) for each in notifications]
+            )
+
+    async def notification(self, id: str) -> Told | None:
+        row = await self._session.row(f"select {_TOLD} {_FROM} where n.id = $1", id)
+        return _told(row) if row else None
+
+    async def page_of(self, user_id: str, *, unread: bool | None, limit: int, after: After | None) -> list[Told]:
+        """Someone's notifications, newest first."""
+        conditions = "n.user_id = $1"
+        if unread is not None:
+            conditions += f" and n.read_at is {'' if unread else 'not '}null"
+        if after is not None:
+            conditions += " and (n.created_at, n.id) < ($3, $4)"
+        rows = await self._session.fetch(
+            f"select {_TOLD} {_FROM} where {conditions} order by n.created_at desc, n.id desc limit $2",
+            user_id,
+            limit,
+            *(after or ()),
+        )
+        return [_told(row) for row in rows]
+
+    async def unread(self, user_id: str) -> int:
+        """How many of someone's notifications are unread."""
+        row = await self._session.row(
+            "select count(*) as unread from notification where user_id = $1 and read_at is null", user_id
+        )
+        return int(row["unread"]) if row else 0
+
+    async def read(self, user_id: str, ids: Sequence[str] | None, now: int) -> None:
+        """Mark someone's notifications as read, those with these ids or all; the first time stays."""
+        sql = "update notification set read_at = $2 where user_id = $1 and read_at is null"
+        if ids is None:
+            await self._session.execute(sql, user_id, now)
+        else:
+            await self._session.execute(f"{sql} and id = any($3)", user_id, now, ids)
+
+    # ------------------------------------------------------------------------------------ mails
+
+    async def mail_begins(self, id: str, now: int) -> None:
+        """A mail is about to be handed over; its attempts are counted."""
+        await self._session.execute(
+            "insert into mail (id, status, attempt, changed_at) values ($1, 'sending', 1, $2)"
+            " on conflict (id) do update set status = 'sending', attempt = mail.attempt + 1,"
+            " changed_at = excluded.changed_at",
+            id,
+            now,
+        )
+
+    async def mail_sent(self, id: str, now: int) -> None:
+        """The server has taken it."""
+        await self._session.execute("update mail set status = 'sent', changed_at = $2 where id = $1", id, now)
+
+    async def forget_mails(self, before: int) -> None:
+        """Delete what has not changed since."""
+        await self._session.execute("delete from mail where changed_at < $1", before)
+
+
+def _told(row: Mapping[str, Any]) -> Told:
+    *columns, actor_name = row.values()
+    return Told(NotificationRow(**dict(zip(_COLUMNS, columns, strict=True))), actor_name)

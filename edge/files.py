@@ -1,0 +1,114 @@
+"""Files at signed addresses, where the object store has no addresses of its own: `GET /media/{id}?…`.
+
+The address is the permission; no token is looked at. Conditional requests and ranges after RFC 9110 sections 13 and
+14: one range is served, several are answered with the whole, as is a range that cannot be read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from actors.contracts.media import GetStoredFile, StoredFile
+from edge.answer import Answer
+from edge.call import Call
+from edge.file_answer import FileAnswer
+from edge.headers import Headers, none_match
+from edge.problems import Problem, not_found, of_failed, of_unavailable
+from runtime.client import Client
+from runtime.context import Clock
+from runtime.errors import BlobsAway, Refusal, Unavailable
+from runtime.message import failed
+from runtime.ports import Blobs
+from runtime.signed_urls import SignedUrls
+
+ASK_MS = 5_000
+
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
+
+
+class Files:
+    """The bytes of a file, for whoever has a signed address of it.
+
+    :param blobs: where they are.
+    :param urls: with the key that the media actor signs with.
+    """
+
+    path = "/media/{id}"
+
+    def __init__(self, *, client: Client, blobs: Blobs, urls: SignedUrls, clock: Clock) -> None:
+        self._client = client
+        self._blobs = blobs
+        self._urls = urls
+        self._clock = clock
+
+    async def answer(self, call: Call) -> Answer:
+        """:raises Problem: 403 a changed or expired address, 404 the file was removed, 416, 503."""
+        if self._urls.variant(call.path, call.query, self._clock() // 1000) != "original":
+            raise Problem(403, "media.signature_invalid", "This address was changed, or has expired.")
+        try:
+            file = await self._client.ask(GetStoredFile(id=call.values[0]), budget_ms=ASK_MS)
+        except Refusal as refusal:
+            raise of_failed(failed(refusal), "media", replayed=False) from None
+        except Unavailable as error:
+            raise of_unavailable(error, "media") from None
+        return await self._serve(call.request.method, call.request.headers, file)
+
+    async def _serve(self, method: str, headers: Headers, file: StoredFile) -> Answer:
+        common = [("ETag", f'"{file.etag}"'), ("Cache-Control", "private, no-cache"), ("Accept-Ranges", "bytes")]
+        if none_match(headers, file.etag):
+            return Answer(304, headers=common)
+        common.append(("Content-Disposition", file.disposition))
+        start, end = 0, file.size
+        wanted = _wanted(headers, file) if method == "GET" else None
+        if wanted is not None:
+            start, end = wanted
+            if start >= end:
+                raise Problem(
+                    416,
+                    "request.range",
+                    f"The file has {file.size} bytes.",
+                    headers=(("Content-Range", f"bytes */{file.size}"),),
+                )
+            common.append(("Content-Range", f"bytes {start}-{end - 1}/{file.size}"))
+        pieces = _nothing() if method == "HEAD" else await self._begun(file.key, start, end)
+        status = 200 if wanted is None else 206
+        return FileAnswer(status, end - start, pieces, media_type=file.content_type, headers=common)
+
+    async def _begun(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        """The bytes, of which the first are there: until then, an answer can still say that there are none."""
+        pieces = self._blobs.get(key, start=start, end=end)
+        try:
+            first = await anext(pieces, b"")
+        except KeyError:
+            raise not_found("media") from None
+        except BlobsAway as error:
+            raise of_unavailable(error, "media") from None
+        return _joined(first, pieces)
+
+
+def _wanted(headers: Headers, file: StoredFile) -> tuple[int, int] | None:
+    """The range of bytes, empty when it lies behind the end; None for the whole."""
+    match = _RANGE.fullmatch(headers.get("Range") or "")
+    if match is None or match.group() == "bytes=-":
+        return None
+    condition = headers.get("If-Range")
+    if condition is not None and condition != f'"{file.etag}"':
+        return None
+    first, last = match.groups()
+    if not first:
+        return max(0, file.size - int(last)), file.size
+    if last and int(last) < int(first):
+        return None
+    return int(first), min(int(last) + 1, file.size) if last else file.size
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    return
+    yield b""

@@ -1,0 +1,78 @@
+"""People who are told things, and the mail that reaches them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+from actors.contracts.notify import ListNotifications, Notification
+from actors.contracts.task import CreateProject, CreateTask, Project, SetMember, Task
+from actors.contracts.user import Contact, Person, UserCreated
+from runtime.testing import Stage
+
+ORIGIN = "https://tasks.example.org"
+
+
+class Town:
+    """User, task and notify actor on one stage; mail lies in a folder."""
+
+    def __init__(self, stage: Stage, folder: Path) -> None:
+        self.stage = stage
+        self._folder = folder
+
+    async def person(self, name: str, *, verified: bool = True, email: str = "", version: int = 1) -> Person:
+        """Somebody new, whom all actors know."""
+        person = Person(id=str(uuid.uuid4()), name=name, active=True, version=version)
+        await self.stage.given(UserCreated(person=person, contact=contact(person, verified=verified, email=email)))
+        return person
+
+    async def project(self, owner: Person, *members: Person, name: str = "Apollo") -> Project:
+        """One with these editors, who were told about it already."""
+        project = await self.stage.ask(CreateProject(name=name), caller=owner.id)
+        for member in members:
+            await self.stage.ask(SetMember(id=project.id, user_id=member.id, role="editor"), caller=owner.id)
+        await self.stage.drain()
+        return project
+
+    async def task(self, project: Project, creator: Person, title: str = "Land", **fields: object) -> Task:
+        """A new one, whose events have arrived."""
+        command = CreateTask(project_id=project.id, title=title, **fields)  # type: ignore[arg-type] # any field of it
+        task = await self.stage.ask(command, caller=creator.id)
+        await self.stage.drain()
+        return task
+
+    async def inbox(self, person: Person) -> Sequence[Notification]:
+        """Newest first."""
+        return (await self.stage.ask(ListNotifications(limit=200), caller=person.id)).items
+
+    async def kinds(self, person: Person) -> Sequence[str]:
+        """Of the inbox, newest first."""
+        return [each.kind for each in await self.inbox(person)]
+
+    def mails(self, to: Person | str) -> list[EmailMessage]:
+        """What has arrived there, oldest first."""
+        address = to if isinstance(to, str) else address_of(to)
+        found = []
+        for path in sorted(self._folder.glob("*.eml"), key=lambda path: path.stat().st_mtime_ns):
+            mail = message_from_bytes(path.read_bytes(), policy=policy.default)
+            if mail["To"] == address:
+                found.append(mail)
+        return found
+
+
+def address_of(person: Person) -> str:
+    return f"{person.id}@example.org"
+
+
+def contact(person: Person, *, verified: bool = True, email: str = "") -> Contact:
+    return Contact(email=email or address_of(person), email_verified=verified, locale="en", timezone="UTC")
+
+
+def part(mail: EmailMessage, subtype: str) -> str:
+    """The text, or the HTML, of a mail."""
+    found = mail.get_body((subtype,))
+    assert found is not None
+    return str(found.get_content()).replace("\r\n", "\n")

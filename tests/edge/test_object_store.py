@@ -1,0 +1,135 @@
+"""Uploads into S3, and what becomes of them while it is away (rows F33 and F34)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import aiohttp
+import pytest
+
+from runtime import connect
+from runtime.errors import SettingError
+from tests.conformance.proxy import Proxy
+from tests.edge.whole_house import BOUNDARY, Uploader, form, house_of, objects
+from tests.servers.processes import free_port
+
+
+def bucket(s3_url: str, port: int | None = None) -> str:
+    """A bucket of one's own on that server, behind another port where given."""
+    before, _, endpoint = s3_url.partition("endpoint=")
+    assert before.startswith("s3://")
+    if port is not None:
+        server = urlsplit(endpoint)
+        endpoint = endpoint.replace(server.netloc.rpartition("@")[2], f"127.0.0.1:{port}")
+    return f"s3://troupe-{uuid4().hex[:12]}?endpoint={endpoint}"
+
+
+async def test_files_go_to_s3_and_are_fetched_there(tmp_path: Path, s3_url: str) -> None:
+    url = bucket(s3_url)
+    async with house_of(tmp_path, blob_url=url) as house:
+        ada, eve = await house.person(), await house.person("Eve")
+        task = await ada.task()
+        large = b"a line\n" * 1_000_000
+        media = await ada.upload(large, "Größe.csv", task_id=task["id"])
+        assert (media["content_type"], media["size"]) == ("text/csv", len(large))
+        address = await ada.url(media, "?expires_in=60")
+        assert not address.startswith(house.address)
+        assert "response-content-disposition=attachment" in address
+        async with aiohttp.ClientSession() as session:
+            async with session.get(address) as answer:
+                assert (answer.status, await answer.read()) == (200, large)
+            async with session.get(address.replace("Expires=60", "Expires=61")) as answer:
+                assert answer.status == 403
+        assert (await eve("GET", f"/v1/media/{media['id']}/url")).status == 404
+        refused = await ada.post([("file", "x.png", b"MZ\0\0")])
+        assert (refused.status, refused.problem()) == (415, "media.type_not_allowed")
+        assert (await ada("DELETE", f"/v1/media/{media['id']}")).status == 204
+        blobs = connect.blobs(house.app.settings)
+        await blobs.open()
+        deadline = time.monotonic() + 5
+        while left := await objects(blobs):
+            assert time.monotonic() < deadline, left
+            await asyncio.sleep(0.05)
+        await blobs.close()
+
+
+async def _rest_works(ada: Uploader) -> None:
+    await ada.task()
+    assert (await ada("GET", "/v1/me")).status == 200
+
+
+async def test_f33_while_the_object_store_is_away_only_uploads_fail(tmp_path: Path, s3_url: str) -> None:
+    server = urlsplit(s3_url.partition("endpoint=")[2])
+    assert server.hostname
+    assert server.port
+    port = free_port()
+    async with house_of(tmp_path, blob_url=bucket(s3_url, port)) as house:  # it starts without the store
+        ada = await house.person()
+        started = time.monotonic()
+        answer = await ada.post([("file", "a.txt", b"text")])
+        assert (answer.status, answer.problem()) == (503, "edge.unavailable")
+        assert answer.headers["Retry-After"]
+        assert "object store" in answer.json["detail"]
+        assert time.monotonic() - started < 2
+        await _rest_works(ada)
+        proxy = Proxy(server.hostname, server.port)
+        proxy.port = port
+        async with proxy:
+            media = await ada.upload(b"text")
+            await proxy.down()
+            started = time.monotonic()
+            again = await ada.post([("file", "a.txt", b"text")])
+            assert again.status == 503
+            assert time.monotonic() - started < 2
+            assert (await ada("GET", f"/v1/media/{media['id']}")).status == 200
+            await _rest_works(ada)
+            # removed now, and its bytes when the store is back
+            assert (await ada("DELETE", f"/v1/media/{media['id']}")).status == 204
+            await proxy.up()
+            assert (await ada.upload(b"text"))["status"] == "ready"
+
+
+async def test_f34_a_store_that_fails_in_mid_upload_shows_no_half_object(tmp_path: Path, s3_url: str) -> None:
+    server = urlsplit(s3_url.partition("endpoint=")[2])
+    assert server.hostname
+    assert server.port
+    async with Proxy(server.hostname, server.port) as proxy:
+        url = bucket(s3_url, proxy.port)
+        async with house_of(tmp_path, blob_url=url) as house:
+            ada = await house.person()
+            body = form([("file", "a.txt", b"x" * (20 << 20))])
+
+            async def pieces() -> AsyncIterator[bytes]:
+                for start in range(0, len(body), 1 << 16):
+                    if start == 14 << 20:  # more than buffers on the way hold: a first part has arrived
+                        await proxy.down()
+                    yield body[start : start + (1 << 16)]
+
+            headers = {
+                "Authorization": f"Bearer {ada.api.token}",
+                "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+            }
+            async with (
+                aiohttp.ClientSession(headers=headers) as session,
+                session.post(f"{house.address}/v1/media", data=pieces()) as answer,
+            ):
+                assert answer.status == 503
+            await proxy.up()
+            blobs = connect.blobs(house.app.settings)
+            await blobs.open()
+            assert await objects(blobs) == set()
+            await blobs.sweep(older_than_ms=-60_000)
+            assert (await ada.upload(b"text"))["status"] == "ready"
+            await blobs.close()
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "s3://bucket?endpoint=nonsense"])
+async def test_a_wrong_address_of_the_store_is_noticed_at_boot(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingError):
+        async with house_of(tmp_path, blob_url=url):
+            pass
