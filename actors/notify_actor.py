@@ -16,7 +16,9 @@ from actors.contracts.notify import (
     Subject,
     Unread,
 )
-from actors.contracts.task import CommentAdded, MemberAdded, Task, TaskAssigned, TaskCompleted, TaskDeleted, TaskUpdated
+from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskDeleted, TaskUpdated
+from actors.contracts.task_comment import CommentAdded
+from actors.contracts.task_project import MemberAdded
 from actors.contracts.user import UserCreated, UserUpdated
 from actors.contracts.values import rfc3339
 from actors.letters import Letters, title

@@ -18,6 +18,9 @@ class Mentions(msgspec.Struct, frozen=True):
     label_ids: Sequence[str] = ()
     parent_id: str | None = None
 
+    def __bool__(self) -> bool:
+        return bool(self.assignee_ids or self.label_ids or self.parent_id)
+
 
 class Known(msgspec.Struct, frozen=True):
     """What the store says of the ids that some messages mention.

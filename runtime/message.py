@@ -1,8 +1,9 @@
 """What travels: messages, the envelope around each, the reply, and their bytes.
 
 A message is a frozen `msgspec.Struct`. Its type names its reply, so `await client.ask(GetTask(id=…))` is a
-`TaskView` for the type checker too. The actor that a message belongs to is the name of the module that
-defines it (`actors/contracts/task.py` → `task`); its wire name is the type's name in snake_case.
+`TaskView` for the type checker too. The actor that a message belongs to is the first word in the name of the
+module that defines it (`actors/contracts/task.py`, `task_label.py` → `task`); its wire name is the type's name in
+snake_case.
 
 On the wire all is MessagePack. A frame is one AMQP message: a tag byte, for requests an HMAC-SHA256 of the
 payload under the receiving actor's key, and the payload, an array of envelopes or of replies. Unknown fields
@@ -254,8 +255,8 @@ def wire_name(message: type[Message]) -> str:
 
 @cache
 def owner(message: type[Message]) -> str:
-    """The actor that a message belongs to: the last part of its module's name."""
-    return message.__module__.rpartition(".")[2]
+    """The actor that a message belongs to: the first word of its module's own name."""
+    return message.__module__.rpartition(".")[2].partition("_")[0]
 
 
 @cache

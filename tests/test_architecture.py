@@ -96,6 +96,10 @@ def top(module: str) -> str:
     return module.partition(".")[0]
 
 
+def first_word(name: str) -> str:
+    return name.partition("_")[0]
+
+
 # ------------------------------------------------------------------------------------------------- rules
 
 
@@ -119,6 +123,8 @@ def may_import(here: str, path: PurePosixPath, module: str) -> bool:
             return path.stem in WIRING
         return top(module) == "runtime" and not within("runtime.drivers")
     if here == "actors.contracts":
+        if within("actors.contracts.") and first_word(module.rpartition(".")[2]) == first_word(path.stem):
+            return True  # of the same actor
         return module in {"runtime.message", "actors.contracts.values"}
     if here in {"actors", "actors.records"}:
         if top(module) == "runtime":
@@ -297,6 +303,7 @@ def test_a_process_that_uses_no_driver_imports_no_vendor_library() -> None:
         (only_known_neighbours, "runtime/app.py", "from edge import app"),
         (only_known_neighbours, "actors/contracts/task.py", "from runtime.errors import Invalid"),
         (only_known_neighbours, "actors/contracts/task.py", "from actors.contracts.user import UserView"),
+        (only_known_neighbours, "actors/contracts/task_label.py", "from actors.contracts.user import UserView"),
         (only_known_neighbours, "actors/task_actor.py", "from actors.user_actor import UserActor"),
         (only_known_neighbours, "actors/task_actor.py", "from actors import user_actor"),
         (only_known_neighbours, "actors/records/task.py", "from edge.problems import problem"),
@@ -335,6 +342,7 @@ def test_a_rule_finds_what_is_against_it(rule: Rule, path: str, source: str) -> 
     [
         (only_known_neighbours, "runtime/drivers/mail_smtp.py", "from runtime.drivers.mail_message import render"),
         (only_known_neighbours, "runtime/app.py", "from config.settings import Settings\nfrom runtime import connect"),
+        (only_known_neighbours, "actors/contracts/task_label.py", "from actors.contracts.task import Task"),
         (only_known_neighbours, "actors/task_actor.py", "from actors.contracts.user import UserRenamed"),
         (
             only_known_neighbours,

@@ -1,4 +1,4 @@
-"""What can be asked of the task actor, and what it tells."""
+"""What can be asked of the task actor about tasks, and what it tells of them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from actors.contracts.values import Cursor, Id, Limit, Name, Text, Time, TimeIn, Title, Versions
+from actors.contracts.task_project import ProjectRole
+from actors.contracts.values import Cursor, Id, Limit, Text, Time, TimeIn, Title, Versions
 from runtime.message import Command, Event, Grant, Page, Query
 
-ProjectRole = Literal["owner", "editor", "viewer"]
 TaskStatus = Literal["todo", "in_progress", "in_review", "done", "cancelled"]
 Priority = Annotated[int, Meta(ge=0, le=4, description="a whole number from 0 (none) to 4 (urgent)")]
 Minutes = Annotated[int, Meta(ge=0, le=100_000, description="a whole number from 0 to 100000")]
-Key = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,10}$(?!\n)", description="2 to 10 of A–Z and 0–9")]
 Reminders = Annotated[list[TimeIn], Meta(max_length=10, description="at most 10 times")]
 # a list that no honest client needs to exceed; each id in it is checked
 Ids = Annotated[list[Id], Meta(max_length=1000, description="at most 1000 ids")]
@@ -25,30 +24,6 @@ Sort = Literal[
 
 
 Assignee = Annotated[str, Meta(pattern=r"^(me|none|[0-9a-f-]{36})$(?!\n)", description="an id, me or none")]
-
-
-class Project(msgspec.Struct, frozen=True, kw_only=True):
-    """A project as one of its members sees it; `role` is the caller's."""
-
-    id: Id
-    name: str
-    description: str
-    key: str
-    role: ProjectRole
-    created_by: Id | None
-    created_at: Time
-    updated_at: Time
-    version: int
-
-
-class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """Someone who takes part in a project."""
-
-    user_id: Id
-    name: str
-    avatar_url: str | None
-    role: ProjectRole
-    added_at: Time
 
 
 class Relation(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,46 +63,6 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: Time | None
     deleted_at: Time | None
     version: int
-
-
-class Comment(msgspec.Struct, frozen=True, kw_only=True):
-    """What someone said about a task; `author_id` is null for imported people."""
-
-    id: Id
-    task_id: Id
-    author_id: Id | None
-    author_name: str
-    body: str
-    created_at: Time
-    updated_at: Time
-    version: int
-
-
-class CreateProject(Command[Project], frozen=True, kw_only=True):
-    """Open a project; the caller is its owner. Refuses `project.key_taken`."""
-
-    name: Name
-    description: Text = ""
-    key: Key | None = None
-
-
-class ListProjects(Query[Page[Project]], frozen=True, kw_only=True):
-    """The projects that the caller takes part in, newest first."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
-
-
-class SetMember(Command[Member], frozen=True, kw_only=True):
-    """Let someone take part in a project, or change their role.
-
-    Refuses `project.not_found`, `user.not_found`, `auth.forbidden` and `project.last_owner`.
-    Reads the grant `person` on `user_id`.
-    """
-
-    id: Id
-    user_id: Id
-    role: ProjectRole
 
 
 class CreateTask(Command[Task], frozen=True, kw_only=True):
@@ -276,29 +211,3 @@ class TaskDeleted(Event, frozen=True, kw_only=True):
     actor_id: Id | None
     at: Time
     audience_ids: list[Id] | None = None
-
-
-class CommentAdded(Event, frozen=True, kw_only=True):
-    """Someone said something about a task."""
-
-    consumers: ClassVar[tuple[str, ...]] = ("notify",)
-
-    comment: Comment
-    task: Task
-    actor_id: Id | None
-    at: Time
-    audience_ids: list[Id] | None = None
-    imported: bool = False
-
-
-class MemberAdded(Event, frozen=True, kw_only=True):
-    """Someone takes part in a project now."""
-
-    consumers: ClassVar[tuple[str, ...]] = ("notify",)
-
-    project_id: Id
-    project_name: str = ""
-    user_id: Id
-    role: ProjectRole
-    actor_id: Id | None
-    at: Time

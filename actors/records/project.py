@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from actors.contracts.task import Project, ProjectRole
+from actors.contracts.task_project import Project, ProjectRole
 from actors.contracts.user import Person
 from actors.contracts.values import rfc3339
 from actors.records.parameters import pairs
@@ -80,6 +80,19 @@ class ProjectRecords:
         )
         rows = await self._session.fetch(sql, user_id, limit, *(after or ()))
         return [(ProjectRow(*columns), role) for role, *columns in (row.values() for row in rows)]
+
+    async def seen(self, id: str, user_id: str) -> tuple[ProjectRow, ProjectRole] | None:
+        """A project and someone's role in it; None where they have none."""
+        columns = ", ".join(f"p.{column}" for column in _PROJECT)
+        sql = (
+            f"select m.role, {columns} from member m join project p on p.id = m.project_id"  # noqa: S608 # constants
+            " where m.project_id = $1 and m.user_id = $2"
+        )
+        row = await self._session.row(sql, id, user_id)
+        if row is None:
+            return None
+        role, *values = row.values()
+        return ProjectRow(*values), role
 
     async def roles(self, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], ProjectRole]:
         """The roles of (project, user), where they have one."""

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from actors.contracts.media import Attachments
-from actors.contracts.task import Priority, ProjectRole, Relation, Task, TaskStatus
+from actors.contracts.task import Priority, Relation, Task, TaskStatus
+from actors.contracts.task_project import ProjectRole
 from actors.contracts.values import rfc3339
 from actors.records.parameters import pairs
 from actors.records.project import ProjectRecords
@@ -181,6 +182,22 @@ class TaskRecords:
             now,
         )
         return [TaskRow(*row.values()) for row in rows]
+
+    async def audiences(self, ids: Sequence[str]) -> Mapping[str, list[str]]:
+        """Task → its assignees, watchers and creator, as far as they take part in its project now."""
+        rows = await self.session.fetch(
+            "select p.task_id, p.user_id from ("
+            " select id as task_id, created_by as user_id from task where id = any($1)"
+            " union select task_id, user_id from assignee where task_id = any($1)"
+            " union select task_id, user_id from watcher where task_id = any($1)) p"
+            " join task t on t.id = p.task_id"
+            " join member m on m.project_id = t.project_id and m.user_id = p.user_id order by p.user_id",
+            ids,
+        )
+        audiences: dict[str, list[str]] = {id: [] for id in ids}
+        for row in rows:
+            audiences[row["task_id"]].append(row["user_id"])
+        return audiences
 
     async def projects_of_tasks(self, wanted: Sequence[str]) -> Mapping[str, str]:
         """Task → its project; without those in the trash."""

@@ -1,15 +1,7 @@
 """Calls that the task actor answers."""
 
-from actors.contracts.task import (
-    CreateProject,
-    CreateTask,
-    DeleteTask,
-    GetTask,
-    ListProjects,
-    ListTasks,
-    SetMember,
-    UpdateTask,
-)
+from actors.contracts.task import CreateTask, DeleteTask, GetTask, ListTasks, UpdateTask
+from actors.contracts.task_project import CreateProject, ListProjects, SetMember
 from actors.contracts.user import VouchForPerson
 from edge.route import Route, Vouch, delete, get, patch, post, put
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from actors.contracts.task import CreateProject, CreateTask, Member, Project, ProjectRole, SetMember, Task
+from actors.contracts.task import CreateTask, Task
+from actors.contracts.task_project import CreateProject, Member, Project, ProjectRole, SetMember
 from actors.contracts.user import Person
 from runtime.message import Event, encode
 from runtime.testing import Stage

@@ -50,7 +50,13 @@ async def test_changed_fields_are_stored_told_and_in_the_history(stage: Stage, c
     assert changed.updated_at > task.updated_at
     assert await stage.ask(GetTask(id=task.id), caller=company.ada) == changed
     assert company.events() == [
-        TaskUpdated(task=changed, changed=["title", "priority"], actor_id=company.ada, at=changed.updated_at)
+        TaskUpdated(
+            task=changed,
+            changed=["title", "priority"],
+            actor_id=company.ada,
+            at=changed.updated_at,
+            audience_ids=[company.ada],
+        )
     ]
     assert await history(stage, task) == [("title", "Land", "Land softly"), ("priority", 0, 2)]
 
@@ -92,7 +98,8 @@ async def test_done_completes_and_anything_else_reopens(stage: Stage, company: C
     company.events()
     done = await change(company, task, status="done")
     assert done.completed_at == done.updated_at
-    assert TaskCompleted(task=done, actor_id=company.ada, at=done.updated_at) in company.events()
+    by: dict[str, Any] = {"actor_id": company.ada, "at": done.updated_at, "audience_ids": [company.ada]}
+    assert TaskCompleted(task=done, **by) in company.events()
     reopened = await change(company, task, status="in_progress")
     assert reopened.completed_at is None
     assert [type(event) for event in company.events()] == [TaskUpdated]
@@ -108,7 +115,7 @@ async def test_only_the_newly_assigned_are_told(stage: Stage, company: Company) 
     changed = await change(company, task, assignee_ids=[company.bob, company.ada])
     by: dict[str, Any] = {"task": changed, "actor_id": company.ada, "at": changed.updated_at}
     assert company.events() == [
-        TaskUpdated(**by, changed=["assignee_ids"]),
+        TaskUpdated(**by, changed=["assignee_ids"], audience_ids=sorted([company.ada, company.bob])),
         TaskAssigned(**by, assignee_id=company.bob),
     ]
 

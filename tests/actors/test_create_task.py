@@ -12,14 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.contracts.task import (
-    CreateTask,
-    GetTask,
-    Task,
-    TaskAssigned,
-    TaskCompleted,
-    TaskCreated,
-)
+from actors.contracts.task import CreateTask, GetTask, Task, TaskAssigned, TaskCompleted, TaskCreated
 from actors.task_fields import position
 from runtime.errors import Forbidden, Invalid, NotFound, Refusal
 from runtime.testing import Stage
@@ -60,7 +53,7 @@ async def test_creation_assignment_and_completion_are_told(stage: Stage, company
         TaskCreated(**by),
         TaskAssigned(**by, assignee_id=company.bob),
         TaskAssigned(**by, assignee_id=company.ada),
-        TaskCompleted(**by),
+        TaskCompleted(**by, audience_ids=[company.bob, company.ada]),
     ]
     assert task.completed_at == task.created_at
 

@@ -8,17 +8,9 @@ from typing import Any
 import pytest
 
 from actors.contracts.notify import CountUnread, ListNotifications, Notification, ReadNotifications, Subject
-from actors.contracts.task import (
-    Comment,
-    CommentAdded,
-    DeleteTask,
-    MemberAdded,
-    Task,
-    TaskAssigned,
-    TaskCompleted,
-    TaskUpdated,
-    UpdateTask,
-)
+from actors.contracts.task import DeleteTask, Task, TaskAssigned, TaskCompleted, TaskUpdated, UpdateTask
+from actors.contracts.task_comment import Comment, CommentAdded
+from actors.contracts.task_project import MemberAdded
 from actors.contracts.user import Person, UserCreated
 from actors.contracts.values import rfc3339
 from runtime.errors import Invalid, Unauthenticated

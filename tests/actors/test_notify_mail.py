@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from actors.contracts.notify import SendMail
-from actors.contracts.task import Comment, CommentAdded, Task, TaskAssigned, TaskUpdated
+from actors.contracts.task import Task, TaskAssigned, TaskUpdated
+from actors.contracts.task_comment import Comment, CommentAdded
 from actors.contracts.user import Person, UserUpdated
 from runtime.testing import Stage
 from tests.actors.town import Town, address_of, contact, part

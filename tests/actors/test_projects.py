@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from actors.contracts.task import CreateProject, ListProjects, MemberAdded, SetMember
+from actors.contracts.task_project import CreateProject, ListProjects, MemberAdded, SetMember
 from actors.contracts.user import Person, Register, UserCreated, UserUpdated
 from actors.project_keys import candidates
 from runtime.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
@@ -88,7 +88,14 @@ async def test_a_member_is_added_on_the_word_of_the_user_actor_and_told_once(sta
     again = await company.join(project, company.bob, "editor")
     assert (again.role, again.added_at) == ("editor", member.added_at)
     assert company.events() == [
-        MemberAdded(project_id=project.id, user_id=company.bob, role="viewer", actor_id=company.ada, at=member.added_at)
+        MemberAdded(
+            project_id=project.id,
+            project_name="Apollo",
+            user_id=company.bob,
+            role="viewer",
+            actor_id=company.ada,
+            at=member.added_at,
+        )
     ]
     (seen,) = (await stage.ask(ListProjects(), caller=company.bob)).items
     assert seen.role == "editor"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from actors.contracts.task import CreateTask, DeleteTask, GetTask, ListTasks, Project, Task, UpdateTask
+from actors.contracts.task import CreateTask, DeleteTask, GetTask, ListTasks, Task, UpdateTask
+from actors.contracts.task_project import Project
 from runtime.errors import Invalid, NotFound
 from runtime.testing import Stage
 from tests.actors.company import Company

@@ -9,7 +9,8 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from actors.contracts.notify import ListNotifications, Notification
-from actors.contracts.task import CreateProject, CreateTask, Project, SetMember, Task
+from actors.contracts.task import CreateTask, Task
+from actors.contracts.task_project import CreateProject, Project, SetMember
 from actors.contracts.user import Contact, Person, UserCreated
 from runtime.testing import Stage
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from actors.contracts.task import CreateTask, DeleteTask, GetTask, ListTasks, SetMember, UpdateTask
+from actors.contracts.task import CreateTask, DeleteTask, GetTask, ListTasks, UpdateTask
+from actors.contracts.task_project import SetMember
 from actors.contracts.user import SignIn, VouchForPerson
 from edge.answer import Answer
 from edge.call import Call

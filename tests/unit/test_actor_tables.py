@@ -23,7 +23,7 @@ class Look(Query[int | None], frozen=True, kw_only=True): ...
 
 
 class Happened(Event, frozen=True, kw_only=True):
-    consumers: ClassVar[tuple[str, ...]] = ("test_actor_tables",)
+    consumers: ClassVar[tuple[str, ...]] = ("test",)
 
 
 class Elsewhere(Event, frozen=True, kw_only=True): ...
@@ -33,7 +33,7 @@ Ctx = Context[Any]
 
 
 class Right(Actor[Any]):
-    name = "test_actor_tables"
+    name = "test"
     records = object
 
     @handles
@@ -71,7 +71,7 @@ def test_a_subclass_has_the_handlers_of_its_base() -> None:
     assert CounterActor.table()["add"].message is Add
 
 
-def wrong(name: str = "test_actor_tables", **methods: Callable[..., Any]) -> type[Actor[Any]]:
+def wrong(name: str = "test", **methods: Callable[..., Any]) -> type[Actor[Any]]:
     return type("Wrong", (Actor,), {"name": name, "records": object, **methods})
 
 
@@ -99,10 +99,10 @@ async def no_tick(self: Any, event: Happened, ctx: Ctx) -> None: ...
         (wrong(no_context=handles(no_context)), r"must be `async def no_context\(self, message, ctx\)`"),
         (wrong(not_async=handles(not_async)), r"must be `async def not_async"),
         (wrong(ask=handles(ask), again=handles(again)), r"Wrong: ask is handled by again and ask"),
-        (wrong("other", ask=handles(ask)), r"handles Ask, which belongs to the actor 'test_actor_tables'"),
+        (wrong("other", ask=handles(ask)), r"handles Ask, which belongs to the actor 'test'"),
         (wrong(f=handles(answers_text)), r"returns .*str.*, but Ask is answered with .*int"),
         (wrong(f=handles(answers_nothing)), r"returns .*None.*, but Ask is answered with .*int"),
-        (wrong(f=handles(elsewhere)), r"does not name 'test_actor_tables' among its consumers"),
+        (wrong(f=handles(elsewhere)), r"does not name 'test' among its consumers"),
         (wrong(f=handles(many=True)(many_events)), r"many=True is for commands and queries"),
         (wrong(f=handles(many=True)(no_list)), r"must be a Sequence of a message type"),
         (wrong(f=handles(many=True)(many_alone)), r"has many=True, so it must return a list"),

@@ -19,7 +19,7 @@ from tests.unit.counter import Add, GetTotal, Total
 from tests.unit.house import KEY
 from tests.unit.stopwatch import run_at_once
 
-KEYS = Keys(None, {"counter": KEY, "test_client": KEY})
+KEYS = Keys(None, {"counter": KEY, "test": KEY})
 
 
 class Office:
@@ -181,7 +181,7 @@ class Nowhere(Command[None], frozen=True, kw_only=True):
 
 @in_an_office
 async def test_an_actor_without_a_queue_is_away(office: Office) -> None:
-    with pytest.raises(Unavailable, match="the actor 'test_client' is away"):
+    with pytest.raises(Unavailable, match="the actor 'test' is away"):
         await office.client.ask(Nowhere())
     assert asyncio.get_running_loop().time() < 0.1
 

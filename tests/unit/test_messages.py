@@ -71,7 +71,7 @@ def test_an_incompatible_change_fails() -> None:
 
 def test_names_on_the_wire() -> None:
     assert wire_name(New) == "new"
-    assert owner(New) == "test_messages"
+    assert owner(New) == "test"
 
 
 def test_a_signed_frame_is_taken_by_the_holder_of_the_key_alone() -> None:

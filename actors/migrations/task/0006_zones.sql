@@ -1,0 +1,1 @@
+alter table person add column timezone text not null default 'UTC'

@@ -1,0 +1,91 @@
+"""How a task is changed, whoever asks for it: what is checked, what is written down, and what is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskUpdated, UpdateTask
+from actors.contracts.values import Versions
+from actors.records.task import Entry, TaskRecords, TaskRow
+from actors.task_fields import changed_task
+from actors.task_mentions import Known, Mentions
+from actors.task_rights import WRITERS, check_kept, check_match, task_for
+from runtime.context import Context
+from runtime.errors import Conflict
+
+
+async def change_task(
+    id: str, wanted: Callable[[TaskRow], UpdateTask], ctx: Context[TaskRecords], *, if_match: Versions = None
+) -> Task:
+    """Change fields of a task; without a difference nothing happens.
+
+    Refuses `task.not_found`, `auth.forbidden`, `task.deleted`, `request.precondition_failed`, `task.parent_cycle` and
+    ids that the project does not have; emits TaskUpdated, TaskAssigned and TaskCompleted.
+
+    :param wanted: from the task as it is to what it should be; asked again when someone else was faster.
+    """
+    while True:
+        seen = await task_for(id, ctx, *WRITERS)
+        before = seen.task
+        check_kept(seen)
+        check_match(if_match, before.version, "task")
+        command = wanted(before)
+        after, changed = changed_task(command, before, ctx.now)
+        if not changed:
+            return seen.view()
+        await _check(command, before, changed, ctx.records)
+        if await ctx.records.change(before, after):
+            break
+    was, view = seen.view(), after.view(watching=seen.watching)
+    await ctx.records.add_entries(
+        [entry(ctx, view, field, getattr(was, field), getattr(view, field)) for field in changed]
+    )
+    audience = (await ctx.records.audiences([id]))[id]
+    ctx.emit(TaskUpdated(task=view, changed=changed, actor_id=ctx.caller.id, at=view.updated_at, audience_ids=audience))
+    assigned = [each for each in view.assignee_ids if each not in was.assignee_ids]
+    emit_consequences(ctx, view, assigned, audience, completed="status" in changed and view.status == "done")
+    return view
+
+
+async def _check(command: UpdateTask, task: TaskRow, changed: Sequence[str], records: TaskRecords) -> None:
+    """What is newly mentioned must be there, and a parent must not be below the task."""
+
+    def mentioned(field: str) -> Sequence[str]:
+        ids = getattr(command, field)
+        return ids if field in changed and ids else ()
+
+    project, assignees = task.project_id, mentioned("assignee_ids")
+    parent = command.parent_id if "parent_id" in changed and command.parent_id else None
+    mentions = Mentions(project, assignees, mentioned("label_ids"), parent)
+    if not mentions:
+        return
+    # what is mentioned stays until it is written down, and no two changes make a circle together
+    await records.projects.lock([project])
+    members = await records.projects.roles([(project, id) for id in assignees]) if assignees else {}
+    refusal = (await Known.look_up(records, [mentions], members)).refusal(mentions)
+    if refusal is not None:
+        raise refusal
+    if parent and task.id in await records.ancestors(parent):
+        raise Conflict("task.parent_cycle", "a task cannot be below itself")
+
+
+def entry(ctx: Context[TaskRecords], task: Task, field: str, was: object, became: object) -> Entry:
+    """What happened to a field, for the task's history."""
+    return Entry(ctx.new_id(), task.id, ctx.caller.id, field, _json(was), _json(became), ctx.now)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def emit_consequences(
+    ctx: Context[TaskRecords], task: Task, assigned: Iterable[str], audience: list[str], *, completed: bool
+) -> None:
+    """Emits TaskAssigned and TaskCompleted. :param audience: who is told that it is completed."""
+    by = ctx.caller.id
+    for assignee in assigned:
+        ctx.emit(TaskAssigned(task=task, assignee_id=assignee, actor_id=by, at=task.updated_at))
+    if completed:
+        ctx.emit(TaskCompleted(task=task, actor_id=by, at=task.updated_at, audience_ids=audience))

@@ -1,0 +1,82 @@
+"""Who may do what: the role in a project decides, and what someone may not see does not exist for them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from actors.contracts.task_project import ProjectRole
+from actors.contracts.values import Versions
+from actors.records.project import ProjectRow
+from actors.records.task import Seen, TaskRecords
+from runtime.context import Context
+from runtime.errors import Conflict, Forbidden, NotFound, PreconditionFailed, Refusal, Unauthenticated
+
+EVERYONE: Final[tuple[ProjectRole, ...]] = ("owner", "editor", "viewer")
+WRITERS: Final[tuple[ProjectRole, ...]] = ("owner", "editor")
+
+
+def caller_of(ctx: Context[TaskRecords]) -> str:
+    """:raises Unauthenticated: nobody knows who is asking."""
+    if ctx.caller.id is None:
+        raise Unauthenticated("auth.required", "sign in first")
+    return ctx.caller.id
+
+
+async def project_for(id: str, ctx: Context[TaskRecords], *allowed: ProjectRole) -> tuple[ProjectRow, ProjectRole]:
+    """A project and the caller's role in it. Refuses `project.not_found` and `auth.forbidden`."""
+    found = await ctx.records.projects.seen(id, caller_of(ctx))
+    refusal = barred(found[1] if found else None, *allowed)
+    if refusal is not None:
+        raise refusal
+    assert found is not None  # noqa: S101 # who has no role is barred
+    return found
+
+
+async def task_for(id: str, ctx: Context[TaskRecords], *allowed: ProjectRole) -> Seen:
+    """A task, also from the trash, as the caller sees it. Refuses `task.not_found` and `auth.forbidden`."""
+    caller = caller_of(ctx)
+    seen = (await ctx.records.seen([(id, caller)])).get((id, caller))
+    if seen is None:
+        raise no_task()
+    if seen.role not in allowed:
+        raise forbidden()
+    return seen
+
+
+async def locked_task_for(id: str, ctx: Context[TaskRecords], *allowed: ProjectRole) -> Seen:
+    """Likewise; until the transaction ends nobody adds, deletes or re-parents tasks of its project, or lets go of what
+    they mention."""
+    seen = await task_for(id, ctx, *allowed)
+    await ctx.records.projects.lock([seen.task.project_id])
+    return await task_for(id, ctx, *allowed)
+
+
+def barred(role: ProjectRole | None, *allowed: ProjectRole) -> Refusal | None:
+    """Why someone with that role in a project may not do what these roles may."""
+    if role is None:
+        return NotFound("project.not_found", "there is no such project")
+    return None if role in allowed else forbidden()
+
+
+def forbidden() -> Forbidden:
+    return Forbidden("auth.forbidden", "your role in this project does not allow this")
+
+
+def no_task() -> NotFound:
+    return NotFound("task.not_found", "there is no such task")
+
+
+def check_kept(seen: Seen) -> None:
+    """Refuses `task.deleted`."""
+    if seen.task.deleted_at is not None:
+        raise in_trash()
+
+
+def in_trash() -> Conflict:
+    return Conflict("task.deleted", "the task is in the trash; restore it first")
+
+
+def check_match(versions: Versions, version: int, kind: str) -> None:
+    """`If-Match` (RFC 9110 section 13.1.1). Refuses `request.precondition_failed`."""
+    if versions is not None and version not in versions:
+        raise PreconditionFailed("request.precondition_failed", f"the {kind} has changed since; read it again")
