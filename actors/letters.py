@@ -25,6 +25,7 @@ TITLES: Final[Mapping[NotificationKind, str]] = {
     "task_completed": "{actor} completed a task: {about}",
     "task_deleted": "{actor} moved a task to the trash: {about}",
     "comment_added": "{actor} commented on a task: {about}",
+    "mentioned": "{actor} mentioned you in a comment: {about}",
     "member_added": "{actor} added you to {about}",
 }
 

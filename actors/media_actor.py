@@ -30,7 +30,7 @@ from actors.contracts.media import (
     StoredFile,
     Subject,
 )
-from actors.contracts.task import TaskAccess
+from actors.contracts.task import TaskAccess, TasksErased
 from actors.contracts.values import Ticket, rfc3339
 from actors.file_names import cleaned, disposition
 from actors.media_types import Content
@@ -228,6 +228,13 @@ class MediaActor(Actor[MediaRecords]):
         at = rfc3339(ctx.now)
         ctx.emit(MediaDeleted(media=media.view(), attachments=attachments, actor_id=ctx.caller.id, at=at))
         ctx.tell(RemoveObjects(keys=[_key(media.id)]))
+
+    @handles
+    async def drop_with_tasks(self, event: TasksErased, ctx: Context[MediaRecords]) -> None:
+        """Remove the files of tasks that are gone for good."""
+        dropped = await ctx.records.drop_of_tasks(event.task_ids)
+        if dropped:
+            ctx.tell(RemoveObjects(keys=list(map(_key, dropped))))
 
     # ------------------------------------------------------------------------------------ lists
 

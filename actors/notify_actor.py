@@ -17,7 +17,7 @@ from actors.contracts.notify import (
     Unread,
 )
 from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskDeleted, TaskUpdated
-from actors.contracts.task_comment import CommentAdded
+from actors.contracts.task_comment import CommentAdded, Mentioned
 from actors.contracts.task_project import MemberAdded
 from actors.contracts.user import UserCreated, UserUpdated
 from actors.contracts.values import rfc3339
@@ -32,7 +32,7 @@ from runtime.message import Page, Tick
 from runtime.policy import PATIENT
 from runtime.ports import Mail, Mailer
 
-MAILED: Final[Collection[NotificationKind]] = {"task_assigned", "comment_added", "member_added"}
+MAILED: Final[Collection[NotificationKind]] = {"task_assigned", "comment_added", "mentioned", "member_added"}
 """What is mailed, too; everything is in the inbox."""
 
 EXCERPT: Final = 1000
@@ -104,9 +104,13 @@ class NotifyActor(Actor[NotifyRecords]):
     async def tell_of_comment(self, event: CommentAdded, ctx: Context[NotifyRecords]) -> None:
         """Assignees, watchers and creator."""
         if not event.imported:
-            body = event.comment.body
-            excerpt = body if len(body) <= EXCERPT else body[:EXCERPT] + "…"
+            excerpt = _excerpt(event.comment.body)
             await _tell(ctx, "comment_added", _audience(event), event.actor_id, event.task, excerpt)
+
+    @handles
+    async def tell_of_mention(self, event: Mentioned, ctx: Context[NotifyRecords]) -> None:
+        """The one who is mentioned."""
+        await _tell(ctx, "mentioned", [event.user_id], event.actor_id, event.task, _excerpt(event.comment.body))
 
     @handles
     async def tell_of_membership(self, event: MemberAdded, ctx: Context[NotifyRecords]) -> None:
@@ -201,6 +205,10 @@ def _audience(event: TaskUpdated | TaskCompleted | TaskDeleted | CommentAdded) -
         return event.audience_ids
     task = event.task
     return task.assignee_ids if task.created_by is None else [*task.assignee_ids, task.created_by]
+
+
+def _excerpt(body: str) -> str:
+    return body if len(body) <= EXCERPT else body[:EXCERPT] + "…"
 
 
 async def _tell(

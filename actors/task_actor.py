@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
+
 from actors.contracts.media import AttachmentsCounted, MediaAttached, MediaDeleted
 from actors.contracts.task import (
     CreateTask,
     DeleteTask,
     GetTask,
     ListTasks,
+    RestoreTask,
     Task,
     TaskAccess,
     TaskCreated,
@@ -23,8 +26,11 @@ from actors.contracts.values import rfc3339
 from actors.pages import cursor, place
 from actors.records.task import Entry, TaskRecords, TaskRow
 from actors.records.task_list import order, page
-from actors.task_changes import change_task, emit_consequences, entry
+from actors.task_changes import change_task, emit_consequences, entry, tell_of_changes
+from actors.task_comments import Comments
 from actors.task_fields import new_task, position
+from actors.task_labels import Labels
+from actors.task_links import Links
 from actors.task_mentions import Known, Mentions
 from actors.task_projects import Projects
 from actors.task_rights import (
@@ -37,13 +43,14 @@ from actors.task_rights import (
     no_task,
     task_for,
 )
+from actors.task_summary import Summary
 from runtime.actor import Actor, handles
 from runtime.context import Context, ManyContext
 from runtime.errors import Refusal
 from runtime.message import Grant, Page, encode
 
 
-class TaskActor(Projects, Actor[TaskRecords]):
+class TaskActor(Projects, Labels, Links, Comments, Summary, Actor[TaskRecords]):
     """Who must do what by when. Who may see what is decided here, in the transaction that does it.
 
     Its handlers are sorted by subject: those of tasks are here, each base class has those of another one.
@@ -172,6 +179,25 @@ class TaskActor(Projects, Actor[TaskRecords]):
             ctx.emit(
                 TaskDeleted(task=view, actor_id=ctx.caller.id, at=rfc3339(ctx.now), audience_ids=audiences[view.id])
             )
+
+    @handles
+    async def restore(self, command: RestoreTask, ctx: Context[TaskRecords]) -> Task:
+        """Take a task out of the trash, and the subtasks that went there with it; one that is not there stays as it is.
+
+        Refuses `task.not_found` and `auth.forbidden`; emits TaskUpdated for each.
+        """
+        seen = await locked_task_for(command.id, ctx, *WRITERS)
+        if seen.task.deleted_at is None:
+            return seen.view()
+        trashed = seen.view()
+        views = [task.view() for task in await ctx.records.restore(seen.task, ctx.now)]
+        changes = []
+        for view in views:
+            was = trashed if view.id == trashed.id else msgspec.structs.replace(view, deleted_at=trashed.deleted_at)
+            changed = [field for field in ("deleted_at", "parent_id") if getattr(was, field) != getattr(view, field)]
+            changes.append((was, view, changed))
+        await tell_of_changes(changes, ctx)
+        return (await task_for(command.id, ctx, *WRITERS)).view()
 
     # ------------------------------------------------------------------------------------ what they share
 

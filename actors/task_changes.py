@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskUpdated, UpdateTask
 from actors.contracts.values import Versions
-from actors.records.task import Entry, TaskRecords, TaskRow
+from actors.records.task import Entry, Link, TaskRecords, TaskRow
 from actors.task_fields import changed_task
 from actors.task_mentions import Known, Mentions
 from actors.task_rights import WRITERS, check_kept, check_match, task_for
@@ -39,11 +39,7 @@ async def change_task(
         if await ctx.records.change(before, after):
             break
     was, view = seen.view(), after.view(watching=seen.watching)
-    await ctx.records.add_entries(
-        [entry(ctx, view, field, getattr(was, field), getattr(view, field)) for field in changed]
-    )
-    audience = (await ctx.records.audiences([id]))[id]
-    ctx.emit(TaskUpdated(task=view, changed=changed, actor_id=ctx.caller.id, at=view.updated_at, audience_ids=audience))
+    audience = (await tell_of_changes([(was, view, changed)], ctx))[id]
     assigned = [each for each in view.assignee_ids if each not in was.assignee_ids]
     emit_consequences(ctx, view, assigned, audience, completed="status" in changed and view.status == "done")
     return view
@@ -69,6 +65,40 @@ async def _check(command: UpdateTask, task: TaskRow, changed: Sequence[str], rec
         raise refusal
     if parent and task.id in await records.ancestors(parent):
         raise Conflict("task.parent_cycle", "a task cannot be below itself")
+
+
+async def tell_of_changes(
+    changes: Sequence[tuple[Task, Task, list[str]]], ctx: Context[TaskRecords]
+) -> Mapping[str, list[str]]:
+    """Write down how tasks were, are now, and in what fields they differ; emits TaskUpdated for each.
+
+    :returns: whom it concerns, by task.
+    """
+    entries = [
+        entry(ctx, now, field, getattr(was, field), getattr(now, field))
+        for was, now, changed in changes
+        for field in changed
+    ]
+    await ctx.records.add_entries(entries)
+    audiences = await ctx.records.audiences([now.id for _, now, _ in changes])
+    for _, now, changed in changes:
+        ctx.emit(
+            TaskUpdated(
+                task=now,
+                changed=changed,
+                actor_id=ctx.caller.id,
+                at=now.updated_at,
+                audience_ids=audiences[now.id],
+            )
+        )
+    return audiences
+
+
+async def unlink_everywhere(link: Link, id: str, project_id: str, ctx: Context[TaskRecords]) -> None:
+    """Take a person or a label off all tasks of a project; emits TaskUpdated for each."""
+    views = [task.view() for task in await ctx.records.unlink(link, id, project_id, ctx.now)]
+    had = [msgspec.structs.replace(view, **{link: [*getattr(view, link), id]}) for view in views]
+    await tell_of_changes([(was, view, [link]) for was, view in zip(had, views, strict=True)], ctx)
 
 
 def entry(ctx: Context[TaskRecords], task: Task, field: str, was: object, became: object) -> Entry:

@@ -43,7 +43,7 @@ class Known(msgspec.Struct, frozen=True):
         parents = {each.parent_id for each in mentions if each.parent_id}
         return cls(
             members,
-            await records.projects.projects_of_labels(sorted(labels)) if labels else {},
+            await records.labels.projects_of(sorted(labels)) if labels else {},
             await records.projects_of_tasks(sorted(parents)) if parents else {},
         )
 

@@ -11,7 +11,8 @@ from actors.contracts.values import Cursor, Email, Id, Limit, Name, Time
 from runtime.message import Command, Page, Query, Secret
 
 NotificationKind = Literal[
-    "task_assigned", "task_updated", "task_completed", "task_deleted", "comment_added", "member_added"
+    "task_assigned", "task_updated", "task_completed", "task_deleted", "comment_added", "mentioned",
+    "member_added",
 ]  # fmt: skip
 
 

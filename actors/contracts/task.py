@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from actors.contracts.task_project import ProjectRole
+from actors.contracts.task_project import Project, ProjectRole
 from actors.contracts.values import Cursor, Id, Limit, Text, Time, TimeIn, Title, Versions
 from runtime.message import Command, Event, Grant, Page, Query
 
@@ -150,6 +150,90 @@ class UpdateTask(Command[Task], frozen=True, kw_only=True):
     if_match: Versions = None
 
 
+class RestoreTask(Command[Task], frozen=True, kw_only=True):
+    """Take a task out of the trash, and what went there with it; outside the trash nothing happens.
+
+    A task whose parent stays there leaves it. Refuses `task.not_found` and `auth.forbidden`.
+    """
+
+    id: Id
+
+
+class AssignTask(Command[Task], frozen=True, kw_only=True):
+    """Add an assignee; again is no error.
+
+    Refuses `task.not_found`, `auth.forbidden`, `task.deleted` and `task.assignee_not_member`.
+    """
+
+    id: Id
+    user_id: Id
+
+
+class UnassignTask(Command[Task], frozen=True, kw_only=True):
+    """Take an assignee off; one who is none is no error.
+
+    Refuses `task.not_found`, `auth.forbidden`, `task.deleted` and `request.precondition_failed`.
+    """
+
+    id: Id
+    user_id: Id
+    if_match: Versions = None
+
+
+class LabelTask(Command[Task], frozen=True, kw_only=True):
+    """Put a label of the project on a task; again is no error.
+
+    Refuses `task.not_found`, `auth.forbidden`, `task.deleted` and `label.not_found`.
+    """
+
+    id: Id
+    label_id: Id
+
+
+class UnlabelTask(Command[Task], frozen=True, kw_only=True):
+    """Take a label off a task; one that is not on it is no error.
+
+    Refuses `task.not_found`, `auth.forbidden`, `task.deleted` and `request.precondition_failed`.
+    """
+
+    id: Id
+    label_id: Id
+    if_match: Versions = None
+
+
+class WatchTask(Command[Task], frozen=True, kw_only=True):
+    """Be told of what happens to a task; viewers may, too. Refuses `task.not_found` and `task.deleted`."""
+
+    id: Id
+
+
+class UnwatchTask(Command[Task], frozen=True, kw_only=True):
+    """Be told of it no longer.
+
+    Refuses `task.not_found`, `task.deleted` and `request.precondition_failed`.
+    """
+
+    id: Id
+    if_match: Versions = None
+
+
+class TaskSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for somebody: numbers of open tasks that are assigned to them, and their newest projects.
+
+    :param overdue: those that were due before now.
+    :param due_today: those due between this midnight and the next in their time zone.
+    """
+
+    overdue: int
+    due_today: int
+    assigned: int
+    projects: list[Project]
+
+
+class GetTaskSummary(Query[TaskSummary], frozen=True, kw_only=True):
+    """What waits for the caller."""
+
+
 class DeleteTask(Command[None], frozen=True, kw_only=True):
     """Move a task and its subtasks to the trash; again is no error."""
 
@@ -200,6 +284,14 @@ class TaskCompleted(Event, frozen=True, kw_only=True):
     at: Time
     audience_ids: list[Id] | None = None
     imported: bool = False
+
+
+class TasksErased(Event, frozen=True, kw_only=True):
+    """Tasks are gone for good, and whatever belongs to them should be."""
+
+    consumers: ClassVar[tuple[str, ...]] = ("media",)
+
+    task_ids: list[Id]
 
 
 class TaskDeleted(Event, frozen=True, kw_only=True):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from actors.contracts.values import Cursor, Id, Limit, Name, Text, Time
+from actors.contracts.values import Cursor, Id, Limit, Name, Text, Time, Versions
 from runtime.message import Command, Event, Page, Query
 
 ProjectRole = Literal["owner", "editor", "viewer"]
@@ -53,6 +53,49 @@ class ListProjects(Query[Page[Project]], frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
+class GetProject(Query[Project], frozen=True, kw_only=True):
+    """One project. Refuses `project.not_found`."""
+
+    id: Id
+
+
+class UpdateProject(Command[Project], frozen=True, kw_only=True):
+    """Change fields of a project; null gives an optional one its default: the key is then made from the name.
+
+    Refuses `project.not_found`, `auth.forbidden`, `project.key_taken` and `request.precondition_failed`.
+    """
+
+    id: Id
+    name: Name | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    key: Key | UnsetType | None = UNSET
+    if_match: Versions = None
+
+
+class DeleteProject(Command[None], frozen=True, kw_only=True):
+    """Delete a project for good, with its tasks, their comments and attachments.
+
+    Refuses `project.not_found`, `auth.forbidden` and `request.precondition_failed`.
+    """
+
+    id: Id
+    if_match: Versions = None
+
+
+class EraseProject(Command[None], frozen=True, kw_only=True):
+    """Remove the next of a deleted project's tasks, and in the end the project; what the task actor tells itself."""
+
+    id: Id
+
+
+class ListMembers(Query[Page[Member]], frozen=True, kw_only=True):
+    """Who takes part in a project, the newest first. Refuses `project.not_found`."""
+
+    id: Id
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
 class SetMember(Command[Member], frozen=True, kw_only=True):
     """Let someone take part in a project, or change their role.
 
@@ -65,6 +108,26 @@ class SetMember(Command[Member], frozen=True, kw_only=True):
     role: ProjectRole
 
 
+class RemoveMember(Command[None], frozen=True, kw_only=True):
+    """End someone's part in a project; they are unassigned from its tasks and watch them no longer.
+
+    Anyone may leave, owners may remove others. Refuses `project.not_found`, `auth.forbidden`, `member.not_found` and
+    `project.last_owner`.
+    """
+
+    id: Id
+    user_id: Id
+
+
+class ProjectUpdated(Event, frozen=True, kw_only=True):
+    """Fields of a project changed; `changed` names them. The role in it is that of whoever changed it."""
+
+    project: Project
+    changed: list[str]
+    actor_id: Id | None
+    at: Time
+
+
 class MemberAdded(Event, frozen=True, kw_only=True):
     """Someone takes part in a project now."""
 
@@ -74,5 +137,15 @@ class MemberAdded(Event, frozen=True, kw_only=True):
     project_name: str = ""
     user_id: Id
     role: ProjectRole
+    actor_id: Id | None
+    at: Time
+
+
+class MemberRemoved(Event, frozen=True, kw_only=True):
+    """Someone takes no part in a project any more: they left, were removed, or it was deleted."""
+
+    project_id: Id
+    project_name: str
+    user_id: Id
     actor_id: Id | None
     at: Time

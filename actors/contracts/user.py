@@ -130,6 +130,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     active: bool
     version: int
+    timezone: str = "UTC"
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,15 @@ Name = Annotated[
         description="1 to 200 characters on one line, no control characters",
     ),
 ]
+LabelName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=100,
+        pattern=_LINE,
+        description="1 to 100 characters on one line, no control characters",
+    ),
+]
 Title = Annotated[
     str,
     Meta(

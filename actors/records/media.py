@@ -100,6 +100,12 @@ class MediaRecords:
         sql = "delete from media where status = 'pending' and created_at < $1 returning id"
         return [row["id"] for row in await self._session.fetch(sql, before)]
 
+    async def drop_of_tasks(self, task_ids: Sequence[str]) -> list[str]:
+        """All files of some tasks, and their numbers; the ids of the files."""
+        await self._session.execute("delete from attached where task_id = any($1)", task_ids)
+        rows = await self._session.fetch("delete from media where task_id = any($1) returning id", task_ids)
+        return [row["id"] for row in rows]
+
     async def of_task(self, task_id: str, *, limit: int, after: tuple[int | str, str] | None) -> list[MediaRow]:
         """Files that are attached to a task, newest first."""
         older = "" if after is None else "and (created_at, id) < ($3, $4)"

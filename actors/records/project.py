@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import msgspec
 
-from actors.contracts.task_project import Project, ProjectRole
+from actors.contracts.task_project import Member, Project, ProjectRole
 from actors.contracts.user import Person
 from actors.contracts.values import rfc3339
 from actors.records.parameters import pairs
@@ -48,6 +48,7 @@ class Board(msgspec.Struct, frozen=True):
 
 
 _PROJECT = ProjectRow.__struct_fields__
+_PERSON = Person.__struct_fields__
 
 
 class ProjectRecords:
@@ -62,11 +63,32 @@ class ProjectRecords:
         sql = f"insert into project ({', '.join(_PROJECT)}) values ({places}) on conflict (created_by, key) do nothing"  # noqa: S608 # constants
         return await self._session.execute(sql, *msgspec.structs.astuple(project)) == 1
 
-    async def keys_of(self, creator: str) -> set[str]:
+    async def keys_of(self, creator: str | None) -> set[str]:
         """The keys of all projects that someone has created."""
-        return {
-            row["key"] for row in await self._session.fetch("select key from project where created_by = $1", creator)
-        }
+        rows = await self._session.fetch("select key from project where created_by = $1", creator)
+        return {row["key"] for row in rows}
+
+    async def change(self, project: ProjectRow) -> None:
+        """Replace a project's row. :raises Duplicate: its creator has another project with that key."""
+        await self._session.execute(
+            "update project set name = $2, description = $3, key = $4, updated_at = $5, version = $6 where id = $1",
+            project.id,
+            project.name,
+            project.description,
+            project.key,
+            project.updated_at,
+            project.version,
+        )
+
+    async def close(self, id: str) -> list[str]:
+        """Nobody takes part in a project any more, so nobody sees it, and its key is free; who did."""
+        await self._session.execute("update project set created_by = null where id = $1", id)
+        rows = await self._session.fetch("delete from member where project_id = $1 returning user_id", id)
+        return sorted(row["user_id"] for row in rows)
+
+    async def erase(self, id: str) -> None:
+        """With all that is left of it."""
+        await self._session.execute("delete from project where id = $1", id)
 
     async def page_of(
         self, user_id: str, *, limit: int, after: tuple[int | str, str] | None
@@ -112,6 +134,34 @@ class ProjectRecords:
         sql = "select 1 from member where project_id = $1 and user_id <> $2 and role = 'owner' limit 1"
         return await self._session.row(sql, project_id, user_id) is not None
 
+    async def members_of(
+        self, project_id: str, *, limit: int, after: tuple[int | str, str] | None
+    ) -> list[tuple[int, Member]]:
+        """Who takes part in a project, newest first, with the time when they were added in ms."""
+        older = "" if after is None else "and (m.added_at, m.user_id) < ($3, $4)"
+        sql = (
+            "select m.user_id, m.role, m.added_at, coalesce(p.name, '') as name"  # noqa: S608 # only places
+            " from member m left join person p on p.id = m.user_id"
+            f" where m.project_id = $1 {older} order by m.added_at desc, m.user_id desc limit $2"
+        )
+        rows = await self._session.fetch(sql, project_id, limit, *(after or ()))
+        return [
+            (
+                row["added_at"],
+                Member(
+                    user_id=row["user_id"],
+                    name=row["name"],
+                    avatar_url=None,
+                    role=row["role"],
+                    added_at=rfc3339(row["added_at"]),
+                ),
+            )
+            for row in rows
+        ]
+
+    async def remove_member(self, project_id: str, user_id: str) -> None:
+        await self._session.execute("delete from member where project_id = $1 and user_id = $2", project_id, user_id)
+
     async def put_member(self, project_id: str, user_id: str, role: ProjectRole, now: int) -> int:
         """Add a member or change their role; when they were added."""
         row = await self._session.row(
@@ -141,31 +191,27 @@ class ProjectRecords:
         )
         return {row["project_id"]: Board(row["last_number"], row["last_place"]) for row in rows}
 
-    async def lock_members(self, project_id: str) -> None:
-        """Nobody else changes who takes part until the transaction ends."""
+    async def hold(self, project_id: str) -> None:
+        """Nobody else changes the project itself, or who takes part in it, until the transaction ends."""
         await self._session.execute("update project set version = version where id = $1", project_id)
 
     async def lock(self, project_ids: Collection[str]) -> None:
         """Nobody else adds, deletes or re-parents tasks of these projects until the transaction ends."""
         await self.reserve(dict.fromkeys(project_ids, 0))
 
-    async def projects_of_labels(self, ids: Sequence[str]) -> Mapping[str, str]:
-        """Label → its project."""
-        rows = await self._session.fetch("select id, project_id from label where id = any($1)", ids)
-        return {row["id"]: row["project_id"] for row in rows}
-
     async def person(self, id: str) -> Person | None:
-        row = await self._session.row("select id, name, active, version from person where id = $1", id)
-        return Person(id=id, name=row["name"], active=bool(row["active"]), version=row["version"]) if row else None
+        row = await self._session.row(f"select {', '.join(_PERSON)} from person where id = $1", id)  # noqa: S608 # constants
+        return Person(**{**row, "active": bool(row["active"])}) if row else None
 
     async def keep_person(self, person: Person) -> None:
         """Unless what is kept is newer."""
         await self._session.execute(
-            "insert into person (id, name, active, version) values ($1, $2, $3, $4)"
-            " on conflict (id) do update set name = excluded.name, active = excluded.active, version = excluded.version"
-            " where person.version < excluded.version",
+            f"insert into person ({', '.join(_PERSON)}) values ($1, $2, $3, $4, $5)"  # noqa: S608 # constants
+            " on conflict (id) do update set name = excluded.name, active = excluded.active,"
+            " version = excluded.version, timezone = excluded.timezone where person.version <= excluded.version",
             person.id,
             person.name,
             int(person.active),
             person.version,
+            person.timezone,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -12,6 +12,8 @@ from actors.contracts.media import Attachments
 from actors.contracts.task import Priority, Relation, Task, TaskStatus
 from actors.contracts.task_project import ProjectRole
 from actors.contracts.values import rfc3339
+from actors.records.comment import CommentRecords
+from actors.records.label import LabelRecords
 from actors.records.parameters import pairs
 from actors.records.project import ProjectRecords
 from actors.records.words import folded
@@ -111,6 +113,13 @@ _NEW = tuple(column for column in COLUMNS if column not in _AS_EVER)
 _new_values = attrgetter(*_NEW)
 SEEN = "m.role, v.user_id is not null as watching, " + ", ".join(f"t.{column}" for column in COLUMNS)
 
+Link = Literal["assignee_ids", "label_ids"]
+_LINKS: Final[Mapping[Link, tuple[str, str]]] = {
+    "assignee_ids": ("assignee", "user_id"),
+    "label_ids": ("task_label", "label_id"),
+}
+"""Column that lists ids as text → the table that links them, and its column."""
+
 _ids = msgspec.json.Decoder(list[str]).decode
 _times = msgspec.json.Decoder(list[int]).decode
 _relations = msgspec.json.Decoder(list[Relation]).decode
@@ -120,11 +129,15 @@ class TaskRecords:
     """The task actor's store.
 
     :ivar projects: projects, members, people and boards.
+    :ivar labels: labels of projects.
+    :ivar comments: comments on tasks.
     """
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.projects = ProjectRecords(session)
+        self.labels = LabelRecords(session)
+        self.comments = CommentRecords(session)
 
     async def seen(self, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Seen]:
         """The tasks of (task, user), where the user may see the task; one statement."""
@@ -182,6 +195,110 @@ class TaskRecords:
             now,
         )
         return [TaskRow(*row.values()) for row in rows]
+
+    async def restore(self, task: TaskRow, now: int) -> list[TaskRow]:
+        """Undelete a task, and those below it that were deleted with it; those, as they are now."""
+        rows = await self.session.fetch(
+            "with recursive tree (id) as (select id from task where id = $1"  # noqa: S608 # constants
+            " union select t.id from task t join tree on t.parent_id = tree.id where t.deleted_with = $2)"
+            " update task set deleted_at = null, deleted_with = null, updated_at = $3, version = version + 1,"
+            " parent_id = case when id = $1 and parent_id in (select id from task where deleted_at is not null)"
+            " then null else parent_id end"
+            f" where id in (select id from tree) returning {', '.join(COLUMNS)}",
+            task.id,
+            task.deleted_with,
+            now,
+        )
+        return [TaskRow(*row.values()) for row in rows]
+
+    async def erase(self, project_id: str, limit: int) -> list[str]:
+        """Delete some of a project's tasks for good; their ids."""
+        rows = await self.session.fetch(
+            "delete from task where id in (select id from task where project_id = $1 limit $2) returning id",
+            project_id,
+            limit,
+        )
+        return [row["id"] for row in rows]
+
+    async def unlink(self, link: Link, id: str, project_id: str, now: int) -> list[TaskRow]:
+        """Take a person or a label off all tasks of a project; those that had it, as they are now.
+
+        In a list as text an id goes with the comma before it, or after it, or alone.
+        """
+        table, key = _LINKS[link]
+        taken = f"replace(replace(replace({link}, $4, ''), $5, ''), $6, '')"
+        rows = await self.session.fetch(
+            f"update task set {link} = {taken}, updated_at = $3, version = version + 1"  # noqa: S608 # constants
+            f" where project_id = $2 and id in (select task_id from {table} where {key} = $1)"
+            f" returning {', '.join(COLUMNS)}",
+            id,
+            project_id,
+            now,
+            f',"{id}"',
+            f'"{id}",',
+            f'"{id}"',
+        )
+        tasks = [TaskRow(*row.values()) for row in rows]
+        await self.session.execute(
+            f"delete from {table} where {key} = $1 and task_id = any($2)",  # noqa: S608 # constants
+            id,
+            [task.id for task in tasks],
+        )
+        return tasks
+
+    async def watch(self, id: str, user_id: str) -> bool:
+        """False: they watched it already."""
+        sql = "insert into watcher (task_id, user_id) values ($1, $2) on conflict (task_id, user_id) do nothing"
+        watches = await self.session.execute(sql, id, user_id) == 1
+        return watches and await self._count_watchers([id], 1)
+
+    async def unwatch(self, id: str, user_id: str) -> bool:
+        """False: they did not watch it."""
+        sql = "delete from watcher where task_id = $1 and user_id = $2"
+        watched = await self.session.execute(sql, id, user_id) == 1
+        return watched and await self._count_watchers([id], -1)
+
+    async def unwatch_all(self, project_id: str, user_id: str) -> None:
+        """Somebody watches no task of a project any more."""
+        rows = await self.session.fetch(
+            "delete from watcher where user_id = $2 and task_id in (select id from task where project_id = $1)"
+            " returning task_id",
+            project_id,
+            user_id,
+        )
+        await self._count_watchers([row["task_id"] for row in rows], -1)
+
+    async def _count_watchers(self, ids: Sequence[str], change: int) -> bool:
+        """Their number is part of what is shown, so of the version."""
+        sql = "update task set watcher_count = watcher_count + $2, version = version + 1 where id = any($1)"
+        return await self.session.execute(sql, ids, change) > 0
+
+    async def count_comments(self, id: str, change: int) -> TaskRow | None:
+        """A task has so many comments more, as it is now; None when it is in the trash. Its row is then locked."""
+        row = await self.session.row(
+            "update task set comment_count = comment_count + $2, version = version + 1"  # noqa: S608 # constants
+            f" where id = $1 and deleted_at is null returning {', '.join(COLUMNS)}",
+            id,
+            change,
+        )
+        return TaskRow(*row.values()) if row else None
+
+    async def waiting(self, user_id: str, now: int, today: tuple[int, int]) -> tuple[int, int, int]:
+        """How many open tasks are assigned to somebody; of these, how many were due before now, and today.
+
+        :param today: its beginning and its end, which is not part of it.
+        """
+        row = await self.session.row(
+            "select count(*) as assigned, count(case when t.due_at < $2 then 1 end) as overdue,"
+            " count(case when t.due_at >= $3 and t.due_at < $4 then 1 end) as today"
+            " from assignee a join task t on t.id = a.task_id"
+            " join member m on m.project_id = t.project_id and m.user_id = a.user_id"
+            " where a.user_id = $1 and t.deleted_at is null and t.status not in ('done', 'cancelled')",
+            user_id,
+            now,
+            *today,
+        )
+        return (row["assigned"], row["overdue"], row["today"]) if row else (0, 0, 0)
 
     async def audiences(self, ids: Sequence[str]) -> Mapping[str, list[str]]:
         """Task → its assignees, watchers and creator, as far as they take part in its project now."""

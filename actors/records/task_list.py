@@ -9,8 +9,8 @@ import msgspec
 
 from actors.contracts.task import ListTasks
 from actors.contracts.values import milliseconds
+from actors.records import words
 from actors.records.task import SEEN, Seen, TaskRow, seen_of
-from actors.records.words import Search, condition, parsed
 from runtime.ports import Session, Value
 
 LAST: Final = (1 << 53) - 1
@@ -83,7 +83,7 @@ class Conditions:
 
 async def page(session: Session, query: ListTasks, user_id: str, after: tuple[int | str, str] | None) -> list[Seen]:
     """The tasks that someone may see and that meet the query, up to one more than its limit."""
-    search = None if query.q is None else parsed(query.q)
+    search = None if query.q is None else words.parsed(query.q)
     if search is not None and not search:
         return []
     by = order(query.sort)
@@ -135,7 +135,7 @@ async def _fetch(session: Session, query: ListTasks, conditions: Conditions, mem
 
 
 def _conditions(
-    query: ListTasks, user_id: str, search: Search | None, dialect: Literal["postgresql", "sqlite"]
+    query: ListTasks, user_id: str, search: words.Search | None, dialect: Literal["postgresql", "sqlite"]
 ) -> Conditions:
     conditions = Conditions(user_id)
     conditions.add("{t}.deleted_at is not null" if query.deleted else "{t}.deleted_at is null")
@@ -163,10 +163,8 @@ def _conditions(
         if time is not None:
             conditions.add(comparison, milliseconds(time))
     if search is not None:
-        conditions.add(*condition(search, dialect))
-        for phrase in search.phrases:
-            # nothing in a folded phrase means anything to `like`
-            conditions.add("' ' || {t}.words || ' ' like {0}", f"% {phrase} %")
+        for sql, argument in words.conditions(search, dialect):
+            conditions.add(sql, argument)
     return conditions
 
 

@@ -58,7 +58,13 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
     def person(self) -> Person:
         """As other actors may know it."""
-        return Person(id=self.id, name=self.name, active=self.status == "active", version=self.version)
+        return Person(
+            id=self.id,
+            name=self.name,
+            active=self.status == "active",
+            version=self.version,
+            timezone=self.timezone,
+        )
 
     def contact(self) -> Contact:
         """As the notify actor may know it."""

@@ -1,7 +1,7 @@
 """Full-text search: what counts as a word, and the one place where the SQL of both databases differs.
 
-A task carries its words folded: lower case, without accents, compatibility forms resolved (Unicode TR 15, NFKD),
-separated by single spaces. Both databases index these, so both find the same.
+Tasks and comments carry their words folded: lower case, without accents, compatibility forms resolved (Unicode TR 15,
+NFKD), separated by single spaces. Both databases index these, so both find the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TERM = re.compile(r'"(?P<phrase>[^"]*)"|(?P<word>[^\s"]+)')
 class Search(msgspec.Struct, frozen=True):
     """What to look for, folded: all of it must be there.
 
-    :param words: whole words, those of phrases too.
+    :param words: whole words, also those of phrases.
     :param prefixes: beginnings of words.
     :param phrases: words side by side, joined by spaces.
     """
@@ -59,17 +59,44 @@ def parsed(query: str) -> Search:
     return Search(words, prefixes, phrases)
 
 
-def condition(search: Search, dialect: Literal["postgresql", "sqlite"]) -> tuple[str, str]:
-    """A condition on `{t}.words` for `{0}`, and the argument that it compares with; phrases are not in it."""
+def conditions(search: Search, dialect: Literal["postgresql", "sqlite"]) -> list[tuple[str, str]]:
+    """Conditions on the task `{t}`, each with its argument `{0}`. Each word may be in the task or in any comment on it.
+
+    One term is looked up in the indexes: the longest one, since that is likely to be rare. Whether the others are there
+    is then a matter of the few tasks that have it.
+    """
+    whole = list(dict.fromkeys(search.words))
+    begun = list(dict.fromkeys(search.prefixes))
+    lead = max(whole + begun, key=len)
+    if lead in whole:
+        whole.remove(lead)
+        found = [_indexed(lead, dialect, begins=False)]
+    else:
+        begun.remove(lead)
+        found = [_indexed(lead, dialect, begins=True)]
+    patterns = [f"% {text} %" for text in whole + search.phrases] + [f"% {prefix}%" for prefix in begun]
+    return found + [(_THERE, pattern) for pattern in patterns]
+
+
+# nothing in folded words means anything to `like`
+_THERE = (
+    "(' ' || {t}.words || ' ' like {0}"
+    " or exists (select 1 from comment c where c.task_id = {t}.id and ' ' || c.words || ' ' like {0}))"
+)
+
+
+def _indexed(word: str, dialect: Literal["postgresql", "sqlite"], *, begins: bool) -> tuple[str, str]:
+    """:param begins: it is the beginning of a word."""
     if dialect == "postgresql":
-        terms = [f"'{word}'" for word in search.words] + [f"'{prefix}':*" for prefix in search.prefixes]
-        vector = "array_to_tsvector(string_to_array({t}.words, ' '))"
-        return vector + " @@ cast(cast({0} as text) as tsquery)", " & ".join(terms)
-    terms = [f'"{word}"' for word in search.words] + [f'"{prefix}" *' for prefix in search.prefixes]
-    matching = (
-        "{t}.id in (select r.task_id from task_words w join task_row r on r.row = w.rowid where task_words match {0})"
+        vector = "array_to_tsvector(string_to_array(words, ' ')) @@ cast(cast({0} as text) as tsquery)"
+        sql = f"{{t}}.id in (select id from task where {vector} union all select task_id from comment where {vector})"  # noqa: S608 # constants
+        return sql, f"'{word}':*" if begins else f"'{word}'"
+    sql = (
+        "{t}.id in (select r.task_id from task_words w join task_row r on r.row = w.rowid where task_words match {0}"
+        " union all select r.task_id from comment_words w join comment_row r on r.row = w.rowid"
+        " where comment_words match {0})"
     )
-    return matching, " ".join(terms)
+    return sql, f'"{word}" *' if begins else f'"{word}"'
 
 
 def _words(text: str) -> list[str]:
