@@ -5,7 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from actors.contracts.task import CreateTask, Task
+import msgspec
+
+from actors.contracts.task import CreateTask, GetTask, Task
+from actors.contracts.task_comment import AddComment, Comment
+from actors.contracts.task_label import CreateLabel, Label
 from actors.contracts.task_project import CreateProject, Member, Project, ProjectRole, SetMember
 from actors.contracts.user import Person
 from runtime.message import Event, encode
@@ -43,6 +47,26 @@ class Company:
             self.stage.advance(seconds=1)
             made.append(await self.task(project, title))
         return made
+
+    async def label(self, project: Project, name: str = "urgent") -> Label:
+        """One that Ada makes."""
+        return await self.stage.ask(CreateLabel(id=project.id, name=name), caller=self.ada)
+
+    async def comment(self, task: Task, body: str = "Well done", caller: str | None = None) -> Comment:
+        """Ada says something, or whoever calls."""
+        return await self.stage.ask(AddComment(id=task.id, body=body), caller=caller or self.ada)
+
+    async def look(self, task: Task, caller: str | None = None) -> Task:
+        """As it is now, for Ada or whoever calls."""
+        return await self.stage.ask(GetTask(id=task.id), caller=caller or self.ada)
+
+    async def history(self, task: Task) -> Sequence[tuple[str, object, object]]:
+        """(field, was, became), oldest first, without the creation."""
+        reader = self.stage.dispatches["task"].store.reader
+        rows = await reader.fetch(
+            "select * from activity where task_id = $1 and field <> 'created_at' order by id", task.id
+        )
+        return [(row["field"], msgspec.json.decode(row["was"]), msgspec.json.decode(row["became"])) for row in rows]
 
     def events(self) -> list[Event]:
         """What went out since the last look."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,15 +30,6 @@ async def change(company: Company, task: Task, caller: str | None = None, **fiel
     return await company.stage.ask(UpdateTask(id=task.id, **fields), caller=caller or company.ada)
 
 
-async def history(stage: Stage, task: Task) -> Sequence[tuple[str, object, object]]:
-    """(field, was, became), oldest first, without the creation."""
-    reader = stage.dispatches["task"].store.reader
-    rows = await reader.fetch(
-        "select * from activity where task_id = $1 and field <> 'created_at' order by id", task.id
-    )
-    return [(row["field"], msgspec.json.decode(row["was"]), msgspec.json.decode(row["became"])) for row in rows]
-
-
 async def test_changed_fields_are_stored_told_and_in_the_history(stage: Stage, company: Company) -> None:
     task = await company.task(await company.project())
     stage.advance(seconds=1)
@@ -58,7 +48,7 @@ async def test_changed_fields_are_stored_told_and_in_the_history(stage: Stage, c
             audience_ids=[company.ada],
         )
     ]
-    assert await history(stage, task) == [("title", "Land", "Land softly"), ("priority", 0, 2)]
+    assert await company.history(task) == [("title", "Land", "Land softly"), ("priority", 0, 2)]
 
 
 async def test_without_a_difference_nothing_happens(stage: Stage, company: Company) -> None:
@@ -69,7 +59,7 @@ async def test_without_a_difference_nothing_happens(stage: Stage, company: Compa
     assert await change(company, task) == task
     assert await change(company, task, title="Land", assignee_ids=[company.bob, company.ada], due_at=None) == task
     assert company.events() == []
-    assert await history(stage, task) == []
+    assert await company.history(task) == []
 
 
 async def test_null_sets_the_default(company: Company) -> None:
@@ -215,7 +205,7 @@ async def test_a_deleted_task_takes_its_subtasks_along_and_can_still_be_read(sta
     assert (await stage.ask(GetTask(id=apart.id), caller=company.ada)).deleted_at is None
     events = company.events()
     assert sorted(event.task.id for event in events if isinstance(event, TaskDeleted)) == sorted([top.id, below.id])
-    assert await history(stage, below) == [("deleted_at", None, gone[1].deleted_at)]
+    assert await company.history(below) == [("deleted_at", None, gone[1].deleted_at)]
 
 
 async def test_deleting_again_is_no_error_and_no_event(stage: Stage, company: Company) -> None:

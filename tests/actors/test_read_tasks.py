@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.contracts.task import CreateTask, DeleteTask, GetTask, ListTasks, Task, UpdateTask
+from actors.contracts.task_comment import DeleteComment, UpdateComment
 from actors.contracts.task_project import Project
 from runtime.errors import Invalid, NotFound
 from runtime.testing import Stage
@@ -250,3 +251,54 @@ async def test_a_very_long_word_is_stored_and_found(company: Company) -> None:
     project = await company.project()
     await company.task(project, "long", description="y" * 65_536)
     assert await titles(company, q="y" * 200) == ["long"]
+
+
+@pytest.mark.parametrize(
+    ("q", "found"),
+    [
+        ("rivet", True),  # in a comment alone
+        ("RIVÉT*", True),
+        ("riv*", True),
+        ("riv", False),
+        ("bridge rivet", True),  # one in the title, one in a comment
+        ("kitchen rivet", False),
+        ("rust rivet", True),  # each in another comment
+        ("riv* bri* 1887", True),  # comment, title, description
+        ('"loose rivet"', True),
+        ('"rivet rust"', False),  # no phrase reaches from one comment into the next
+        ('"over the river" rivet', True),
+        ("rivet absent", False),
+        ("absent*  rivet", False),
+    ],
+)
+async def test_a_search_looks_into_title_description_and_comments(company: Company, q: str, found: bool) -> None:
+    project = await company.project()
+    task = await company.task(project, "Bridge over the river", description="Built in 1887")
+    for body in ("A loose rivet, again", "Rust everywhere"):
+        await company.comment(task, body)
+    await company.comment(await company.task(project, "Kitchen"), "Spoons")
+    assert await titles(company, q=q) == ([task.title] if found else [])
+
+
+async def test_a_search_sees_what_becomes_of_comments_at_once(stage: Stage, company: Company) -> None:
+    comment = await company.comment(await company.task(await company.project(), "bridge"), "rivet")
+    await stage.ask(UpdateComment(id=comment.id, body="bolt"), caller=company.ada)
+    assert (await titles(company, q="rivet"), await titles(company, q="bolt bridge")) == ([], ["bridge"])
+    await stage.ask(DeleteComment(id=comment.id), caller=company.ada)
+    assert await titles(company, q="bolt") == []
+
+
+async def test_b78_a_search_finds_no_comments_of_others(company: Company) -> None:
+    await company.comment(await company.task(await company.project()), "rivet")
+    assert await titles(company, company.eve, q="rivet") == []
+    assert await titles(company, company.eve, q="land rivet") == []
+
+
+async def test_a_list_is_of_those_who_carry_a_label(company: Company, board: Project) -> None:
+    one, other = await company.label(board, "one"), await company.label(board, "other")
+    await company.task(board, "f", label_ids=[one.id])
+    await company.task(board, "g", label_ids=[other.id, one.id])
+    await company.task(board, "h", label_ids=[other.id])
+    assert sorted(await titles(company, label_id=[one.id])) == ["f", "g"]
+    assert sorted(await titles(company, label_id=[one.id, other.id])) == ["f", "g", "h"]
+    assert await titles(company, company.eve, label_id=[one.id]) == []
