@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
+import pytest
 
 from actors.contracts.task import CreateTask, GetTask, Task
 from actors.contracts.task_comment import AddComment, Comment
 from actors.contracts.task_label import CreateLabel, Label
 from actors.contracts.task_project import CreateProject, Member, Project, ProjectRole, SetMember
 from actors.contracts.user import Person
-from runtime.message import Event, encode
+from runtime.errors import Refusal
+from runtime.message import Event, Request, encode
 from runtime.testing import Stage
 
 
@@ -55,6 +58,20 @@ class Company:
     async def comment(self, task: Task, body: str = "Well done", caller: str | None = None) -> Comment:
         """Ada says something, or whoever calls."""
         return await self.stage.ask(AddComment(id=task.id, body=body), caller=caller or self.ada)
+
+    async def attempt(self, message: Request[Any], caller: str) -> Any:
+        """The reply, or the refusal."""
+        try:
+            return await self.stage.ask(message, caller=caller)
+        except Refusal as refusal:
+            return refusal
+
+    async def refuses(self, refusal: type[Refusal], code: str, caller: str, *messages: Request[Any]) -> None:
+        """All of them are refused with that code."""
+        for message in messages:
+            with pytest.raises(refusal) as refused:
+                await self.stage.ask(message, caller=caller)
+            assert refused.value.code == code, message
 
     async def look(self, task: Task, caller: str | None = None) -> Task:
         """As it is now, for Ada or whoever calls."""

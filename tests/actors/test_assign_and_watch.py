@@ -73,14 +73,15 @@ async def test_viewers_assign_nobody_not_even_themselves(stage: Stage, company: 
     project = await company.project()
     await company.join(project, company.bob, "viewer")
     task = await company.task(project)
-    for message in (
+    await company.refuses(
+        Forbidden,
+        "auth.forbidden",
+        company.bob,
         AssignTask(id=task.id, user_id=company.bob),
         UnassignTask(id=task.id, user_id=company.bob),
         LabelTask(id=task.id, label_id=task.id),
         UnlabelTask(id=task.id, label_id=task.id),
-    ):
-        with pytest.raises(Forbidden, match=r"auth\.forbidden"):
-            await stage.ask(message, caller=company.bob)
+    )
 
 
 async def test_b77_nothing_is_hung_on_a_hidden_task_and_in_the_trash_nothing_on_any(
@@ -97,13 +98,9 @@ async def test_b77_nothing_is_hung_on_a_hidden_task_and_in_the_trash_nothing_on_
         WatchTask(id=task.id),
         UnwatchTask(id=task.id),
     ]
-    for message in messages:
-        with pytest.raises(NotFound, match=r"task\.not_found"):
-            await stage.ask(message, caller=company.eve)
+    await company.refuses(NotFound, "task.not_found", company.eve, *messages)
     await stage.ask(DeleteTask(id=task.id), caller=company.ada)
-    for message in messages:
-        with pytest.raises(Conflict, match=r"task\.deleted"):
-            await stage.ask(message, caller=company.ada)
+    await company.refuses(Conflict, "task.deleted", company.ada, *messages)
 
 
 async def test_a_viewer_watches_and_is_told_until_they_stop(stage: Stage, company: Company) -> None:

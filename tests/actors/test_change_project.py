@@ -44,9 +44,14 @@ async def test_a_member_sees_a_project_with_their_role(stage: Stage, company: Co
 async def test_b77_a_hidden_project_can_be_neither_read_nor_changed_nor_deleted(stage: Stage, company: Company) -> None:
     project = await company.project()
     for hidden in (project.id, str(uuid.uuid4())):
-        for message in (GetProject(id=hidden), UpdateProject(id=hidden, name="mine"), DeleteProject(id=hidden)):
-            with pytest.raises(NotFound, match=r"project\.not_found"):
-                await stage.ask(message, caller=company.eve)
+        await company.refuses(
+            NotFound,
+            "project.not_found",
+            company.eve,
+            GetProject(id=hidden),
+            UpdateProject(id=hidden, name="mine"),
+            DeleteProject(id=hidden),
+        )
 
 
 async def test_changed_fields_are_stored_and_told(stage: Stage, company: Company) -> None:
@@ -134,9 +139,7 @@ async def test_a_deleted_project_is_gone_for_all_with_everything_in_it(stage: St
     company.events()
     await stage.ask(DeleteProject(id=project.id), caller=company.ada)
     for caller in (company.ada, company.bob):
-        for message in (GetTask(id=tasks[0].id), ListComments(id=tasks[0].id)):
-            with pytest.raises(NotFound, match=r"task\.not_found"):
-                await stage.ask(message, caller=caller)
+        await company.refuses(NotFound, "task.not_found", caller, GetTask(id=tasks[0].id), ListComments(id=tasks[0].id))
         assert project not in (await stage.ask(ListProjects(), caller=caller)).items
     assert (await stage.ask(CreateProject(name="Again", key="GONE"), caller=company.ada)).key == "GONE"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.contracts.task import DeleteTask, LabelTask, ListTasks, TaskUpdated, UnlabelTask, UpdateTask
+from actors.contracts.task import CreateTask, DeleteTask, LabelTask, ListTasks, TaskUpdated, UnlabelTask, UpdateTask
 from actors.contracts.task_label import CreateLabel, DeleteLabel, Label, ListLabels, UpdateLabel
 from runtime.errors import Conflict, Forbidden, NotFound, PreconditionFailed
 from runtime.testing import Stage
@@ -76,22 +76,27 @@ async def test_b83_of_two_changes_of_a_label_at_once_with_one_tag_one_is_made(co
 async def test_b77_labels_of_a_hidden_project_are_as_missing_ones(stage: Stage, company: Company) -> None:
     project = await company.project()
     label = await company.label(project)
-    for message in (CreateLabel(id=project.id, name="mine"), ListLabels(id=project.id)):
-        with pytest.raises(NotFound, match=r"project\.not_found"):
-            await stage.ask(message, caller=company.eve)
+    await company.refuses(
+        NotFound, "project.not_found", company.eve, CreateLabel(id=project.id, name="mine"), ListLabels(id=project.id)
+    )
     for hidden in (label.id, str(uuid.uuid4())):
-        for command in (UpdateLabel(id=hidden, name="mine"), DeleteLabel(id=hidden)):
-            with pytest.raises(NotFound, match=r"label\.not_found"):
-                await stage.ask(command, caller=company.eve)
+        await company.refuses(
+            NotFound, "label.not_found", company.eve, UpdateLabel(id=hidden, name="mine"), DeleteLabel(id=hidden)
+        )
 
 
 async def test_viewers_make_change_and_delete_no_labels(stage: Stage, company: Company) -> None:
     project = await company.project()
     label = await company.label(project)
     await company.join(project, company.bob, "viewer")
-    for message in (CreateLabel(id=project.id, name="x"), UpdateLabel(id=label.id), DeleteLabel(id=label.id)):
-        with pytest.raises(Forbidden, match=r"auth\.forbidden"):
-            await stage.ask(message, caller=company.bob)
+    await company.refuses(
+        Forbidden,
+        "auth.forbidden",
+        company.bob,
+        CreateLabel(id=project.id, name="x"),
+        UpdateLabel(id=label.id),
+        DeleteLabel(id=label.id),
+    )
 
 
 async def test_a_deleted_label_is_taken_off_all_tasks(stage: Stage, company: Company) -> None:
@@ -122,11 +127,10 @@ async def test_a_label_that_is_deleted_meanwhile_is_on_no_task(stage: Stage, com
     for n in range(5):
         task, label = await company.task(project), await company.label(project, str(n))
         _, *results = await asyncio.gather(
-            stage.ask(DeleteLabel(id=label.id), caller=company.ada),
-            stage.ask(LabelTask(id=task.id, label_id=label.id), caller=company.ada),
-            stage.ask(UpdateTask(id=task.id, label_ids=[label.id]), caller=company.ada),
-            company.task(project, label_ids=[label.id]),
-            return_exceptions=True,
+            company.attempt(DeleteLabel(id=label.id), company.ada),
+            company.attempt(LabelTask(id=task.id, label_id=label.id), company.ada),
+            company.attempt(UpdateTask(id=task.id, label_ids=[label.id]), company.ada),
+            company.attempt(CreateTask(project_id=project.id, title="Dock", label_ids=[label.id]), company.ada),
         )
         assert {type(result).__name__ for result in results} <= {"Task", "NotFound", "Invalid"}, results
         assert (await company.look(task)).label_ids == []

@@ -29,6 +29,7 @@ from actors.contracts.media import (
     Visibility,
 )
 from actors.contracts.task import DeleteTask, GetTask, VouchForTask
+from actors.contracts.task_project import DeleteProject
 from actors.contracts.values import Ticket, Upload
 from actors.media_actor import MediaActor
 from actors.task_actor import TaskActor
@@ -312,6 +313,21 @@ async def test_a_task_shows_how_many_files_it_has(office: Office) -> None:
     await office.stage.given(AttachmentsCounted(attachments=counts[0]))
     again = await office.stage.ask(GetTask(id=task.id), caller=office.ada)
     assert again == shown
+
+
+async def test_files_go_with_the_project_of_their_tasks(office: Office) -> None:
+    project, other = await office.project(), await office.project()
+    task, elsewhere = await office.task(project), await office.task(other)
+    gone = [await office.file(task_id=task.id) for _ in range(2)]
+    kept = [await office.file(task_id=elsewhere.id), await office.file(), await office.file(visibility="public")]
+    await office.stage.ask(DeleteProject(id=project.id), caller=office.ada)
+    objects = await office.objects()
+    for media in gone:
+        assert f"media/{media.id}/original" not in objects
+        assert not await office.sees(media, office.ada)
+    for media in kept:
+        assert f"media/{media.id}/original" in objects
+        assert await office.sees(media, office.ada)
 
 
 async def test_counts_are_told_again_on_resync(office: Office) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from actors.contracts.notify import CountUnread, ListNotifications, Notification, ReadNotifications, Subject
-from actors.contracts.task import DeleteTask, Task, TaskAssigned, TaskCompleted, TaskUpdated, UpdateTask
-from actors.contracts.task_comment import Comment, CommentAdded
-from actors.contracts.task_project import MemberAdded
+from actors.contracts.task import DeleteTask, Task, TaskAssigned, TaskCompleted, TaskUpdated, UpdateTask, WatchTask
+from actors.contracts.task_comment import AddComment, Comment, CommentAdded
+from actors.contracts.task_project import MemberAdded, RemoveMember
 from actors.contracts.user import Person, UserCreated
 from actors.contracts.values import rfc3339
 from runtime.errors import Invalid, Unauthenticated
@@ -77,6 +77,33 @@ async def test_watchers_are_told_of_changes_completions_and_comments(town: Town)
     told = (await town.inbox(bob))[0]
     assert (told.title, told.body) == ("Ada commented on a task: Land", "x" * 1000 + "…")
     assert told.subject == Subject(type="task", id=task.id)
+
+
+async def test_comments_and_mentions_are_told(town: Town) -> None:
+    ada, bob, eve = await town.person("Ada"), await town.person("Bob"), await town.person("Eve")
+    task = await town.task(await town.project(ada, bob, eve), ada)
+    await town.stage.ask(WatchTask(id=task.id), caller=bob.id)
+    await town.stage.ask(AddComment(id=task.id, body=f"@[Ada](user:{ada.id}) done"), caller=eve.id)
+    await town.stage.drain()
+    assert sorted(await town.kinds(ada)) == ["comment_added", "mentioned"]
+    assert await town.kinds(bob) == ["comment_added", "member_added"]
+    assert await town.kinds(eve) == ["member_added"]
+    (told,) = (each for each in await town.inbox(ada) if each.kind == "mentioned")
+    assert (told.title, told.actor_id) == ("Eve mentioned you in a comment: Land", eve.id)
+    assert (told.body, told.subject) == (f"@[Ada](user:{ada.id}) done", Subject(type="task", id=task.id))
+
+
+async def test_who_has_left_is_told_nothing(town: Town) -> None:
+    ada, bob = await town.person("Ada"), await town.person("Bob")
+    task = await town.task(await town.project(ada, bob), ada, assignee_ids=[bob.id])
+    await town.stage.ask(WatchTask(id=task.id), caller=bob.id)
+    before = await town.kinds(bob)
+    await town.stage.ask(RemoveMember(id=task.project_id, user_id=bob.id), caller=bob.id)
+    await change(town, task, ada, title="Land softly", status="done")
+    await town.stage.ask(AddComment(id=task.id, body=f"@[Bob](user:{bob.id})"), caller=ada.id)
+    await town.stage.ask(DeleteTask(id=task.id), caller=ada.id)
+    await town.stage.drain()
+    assert await town.kinds(bob) == before
 
 
 async def test_a_completion_and_a_deletion_are_told(town: Town) -> None:
