@@ -21,6 +21,7 @@ from edge.cors import Origins
 from edge.endpoint import ActorEndpoint
 from edge.files import Files
 from edge.gate import Gate
+from edge.gathering import GatheringEndpoint
 from edge.listener import Listener
 from edge.network import Proxies, network_of
 from edge.operations import Document, Healthz, MetricsPage, Readiness, Readyz
@@ -121,6 +122,10 @@ class Edge:
             if route.form is not None:
                 endpoint = UploadEndpoint(
                     route, route.form, client=client, gate=gate, blobs=blobs, key=key, deadline_max_s=longest
+                )
+            elif route.gathering is not None:
+                endpoint = GatheringEndpoint(
+                    route, route.gathering, client=client, gate=gate, key=key, deadline_max_s=longest
                 )
             else:
                 endpoint = ActorEndpoint(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal
@@ -77,6 +77,19 @@ class FileForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gathering:
+    """The reply is put together from those of several actors; the message itself is sent to none.
+
+    :ivar queries: one an actor, asked side by side.
+    :ivar join: makes the reply of theirs, in this order, and of the names of actors that are away, whose replies are
+        None.
+    """
+
+    queries: tuple[Query[Any], ...]
+    join: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One call of the API.
 
@@ -86,6 +99,7 @@ class Route:
     :ivar created: the call makes something; where it is then, with fields of the reply in braces.
     :ivar accepted: what is asked for happens later.
     :ivar form: the body is a form with a file, not JSON.
+    :ivar gathering: several actors answer.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -97,6 +111,7 @@ class Route:
     created: str | None = None
     accepted: bool = False
     form: FileForm | None = None
+    gathering: Gathering | None = None
     grants: tuple[Vouch, ...] = ()
 
     @property
@@ -154,10 +169,20 @@ def get(
     scope: str | None = None,
     public: bool = False,
     rate: RateClass | None = None,
+    gathering: Gathering | None = None,
     grants: tuple[Vouch, ...] = (),
 ) -> Route:
     """Read. Fields that the path does not name come from the query."""
-    return Route(method="GET", path=path, message=message, scope=scope, public=public, rate=rate, grants=grants)
+    return Route(
+        method="GET",
+        path=path,
+        message=message,
+        scope=scope,
+        public=public,
+        rate=rate,
+        gathering=gathering,
+        grants=grants,
+    )
 
 
 def post(

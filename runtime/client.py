@@ -87,14 +87,23 @@ class Client:
         broker.on_returned(self._returned)
 
     async def ask(
-        self, message: Request[R], *, caller: Caller = ANONYMOUS, id: str | None = None, budget_ms: int = 10_000
+        self,
+        message: Request[R],
+        *,
+        caller: Caller = ANONYMOUS,
+        id: str | None = None,
+        budget_ms: int = 10_000,
+        request_id: str | None = None,
+        trace: str | None = None,
     ) -> R:
         """The reply of `message`.
 
         :raises Refusal: the actor's no.
         :raises Unavailable: no broker, no actor, or no answer in time.
         """
-        outcome = await self.ask_raw(message, caller=caller, id=id, budget_ms=budget_ms)
+        outcome = await self.ask_raw(
+            message, caller=caller, id=id, budget_ms=budget_ms, request_id=request_id, trace=trace
+        )
         if isinstance(outcome.reply, Failed):
             raise raised(outcome.reply)
         return cast(R, decoder(reply_type(type(message))).decode(outcome.reply.body))
