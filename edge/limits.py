@@ -1,7 +1,8 @@
 """How often a caller may call: at most `count` in any `seconds`, for each class of routes.
 
 Counting is local and never waits. Where the cache is shared between edges, sums are exchanged through it within
-`EXCHANGE_S`; while it is away each edge goes on with what it knows: limits get looser, never off.
+`EXCHANGE_S`; while it is away each edge goes on with what it knows: limits get looser, never off. Who calls at n edges
+within one exchange gets up to n times the limit, once.
 
 A window is counted in `SLOTS` parts and the running one: what happened in the oldest part counts until all of it is
 older than the window. So the promise holds for every window, and a caller at its limit waits a tenth longer at most.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import msgspec
@@ -29,6 +30,9 @@ MOST_CALLERS = 20_000
 """Callers that are counted at a time; beyond that, the first of them are forgotten."""
 
 Headers = tuple[tuple[str, str], ...]
+
+_Slot = tuple[RateClass, str, int]
+"""Class, caller, and the number of the part of time."""
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -77,12 +81,15 @@ class _Window:
         self.counts = [0] * (SLOTS + 1)  # [-1] is the running one
         self.total = 0
 
-    def turn(self, slot: int) -> None:
+    def turn(self, slot: int) -> range:
+        """Go on to a slot. :return: those before it that others may have counted in since."""
+        before = range(max(self.slot, slot - SLOTS), slot)
         steps = min(slot - self.slot, SLOTS + 1)
         if steps > 0:
             self.counts = self.counts[steps:] + [0] * steps
             self.total = sum(self.counts)
         self.slot = slot  # when the clock goes back, what was counted counts from there on
+        return before
 
     def learn(self, slot: int, count: int) -> None:
         """All edges together counted that many in a slot; less than is known here says that the cache forgot."""
@@ -102,7 +109,7 @@ class Limits:
         self._clock = clock
         self._ttl_ms = 2000 * max((limit.seconds for limit in limits.values()), default=0)
         self._windows: dict[tuple[RateClass, str], _Window] = {}
-        self._unsent: defaultdict[tuple[RateClass, str, int], int] = defaultdict(int)
+        self._unsent: defaultdict[_Slot, int] = defaultdict(int)
         self._exchange: asyncio.Task[None] | None = None
 
     def count(self, name: RateClass, caller: str) -> tuple[Headers, Problem | None]:
@@ -118,10 +125,11 @@ class Limits:
         slot = now // slot_ms
         window = self._windows.get((name, caller))
         if window is None:
-            window = self._windows[name, caller] = _Window(slot)
+            window = self._windows[name, caller] = _Window(slot - SLOTS)
             if len(self._windows) > MOST_CALLERS:
                 self._forget()
-        window.turn(slot)
+        for before in window.turn(slot):
+            self._share((name, caller, before), 0)
         if window.total >= limit.count:
             wait_s = self._wait_ms(window, limit, slot_ms, now) / 1000
             refusal = Problem(
@@ -133,10 +141,7 @@ class Limits:
             return self._headers(name, 0, wait_s), refusal
         window.counts[-1] += 1
         window.total += 1
-        if self._cache is not None:
-            self._unsent[name, caller, window.slot] += 1
-            if self._exchange is None:
-                self._exchange = asyncio.create_task(self._exchange_sums(self._cache))
+        self._share((name, caller, window.slot), 1)
         reset_s = ((window.slot + SLOTS + 1) * slot_ms - now) / 1000
         return self._headers(name, limit.count - window.total, reset_s), None
 
@@ -166,24 +171,42 @@ class Limits:
         for key in list(self._windows)[: MOST_CALLERS // 10]:
             del self._windows[key]
 
+    def _share(self, of: _Slot, count: int) -> None:
+        """Tell what was counted with the next exchange, and learn the sum; a count of 0 only asks for it."""
+        if self._cache is not None:
+            self._unsent[of] += count
+            if self._exchange is None:
+                self._exchange = asyncio.create_task(self._exchange_sums(self._cache))
+
     async def _exchange_sums(self, cache: Cache) -> None:
         """Tell the other edges what was counted here and learn what they counted, until there is nothing to tell."""
         try:
             while self._unsent:
                 await asyncio.sleep(EXCHANGE_S)
                 unsent, self._unsent = self._unsent, defaultdict(int)
-                keys = {f"rate:{name}:{caller}:{slot}": (name, caller, slot) for name, caller, slot in unsent}
                 try:
-                    sums = await cache.add({key: unsent[of] for key, of in keys.items()}, ttl_ms=self._ttl_ms)
+                    await self._tell(cache, {of: count for of, count in unsent.items() if count})
+                    await self._ask(cache, [of for of, count in unsent.items() if not count])
                 except CacheAway as error:
                     logger().debug("limits.local", reason=str(error))
-                    continue
-                for key, total in sums.items():
-                    self._learn(*keys[key], total)
         finally:
             self._exchange = None
 
-    def _learn(self, name: RateClass, caller: str, slot: int, total: int) -> None:
+    async def _tell(self, cache: Cache, counts: Mapping[_Slot, int]) -> None:
+        sums = await cache.add({_key(of): count for of, count in counts.items()}, ttl_ms=self._ttl_ms)
+        for of in counts:
+            self._learn(of, sums[_key(of)])
+
+    async def _ask(self, cache: Cache, slots: Sequence[_Slot]) -> None:
+        for of, total in zip(slots, await cache.get([_key(of) for of in slots]), strict=True):
+            self._learn(of, int(total or 0))
+
+    def _learn(self, of: _Slot, total: int) -> None:
+        name, caller, slot = of
         window = self._windows.get((name, caller))
         if window is not None:
-            window.learn(slot, total + self._unsent.get((name, caller, slot), 0))
+            window.learn(slot, total + self._unsent.get(of, 0))
+
+
+def _key(of: _Slot) -> str:
+    return "rate:{}:{}:{}".format(*of)

@@ -17,7 +17,7 @@ from runtime.context import Clock, system_clock
 from runtime.dispatch import Dispatch
 from runtime.keys import Keys
 from runtime.late_blobs import LateBlobs
-from runtime.ports import Topology
+from runtime.ports import Cache, Topology
 from runtime.seams import Seams
 from runtime.telemetry import Metrics
 
@@ -52,12 +52,12 @@ async def edge_of(
 ) -> AsyncIterator[tuple[Edge, str]]:
     """An edge that listens, and its address. :param settings: those that are not the default."""
     chosen = Settings(**{"edge_port": 0, "public_url": "http://edge.test", "rate_limits": "off", **settings})
-    async with client_of(folder, *actors) as client:
+    async with client_of(folder, *actors) as client, _opened(connect.cache(chosen, clock)) as cache:
         edge = Edge(
             settings=chosen,
             client=client,
             clock=clock,
-            cache=connect.cache(chosen, clock),
+            cache=cache,
             blobs=LateBlobs(connect.blobs(chosen)),
             readiness=_all_well,
             metrics=Metrics(),
@@ -68,6 +68,15 @@ async def edge_of(
             yield edge, address
         finally:
             await edge.stop()
+
+
+@asynccontextmanager
+async def _opened(cache: Cache) -> AsyncIterator[Cache]:
+    await cache.open()
+    try:
+        yield cache
+    finally:
+        await cache.close()
 
 
 async def _all_well() -> Mapping[str, str]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -20,7 +21,7 @@ from tests.edge.stand import edge_of
 from tests.edge.whole_house import house_of
 from tests.system.world import Api
 
-EMPTY = {
+EMPTY: dict[str, Any] = {
     "tasks": {"overdue": 0, "due_today": 0, "assigned": 0},
     "projects": [],
     "notifications": {"unread": 0},
@@ -45,7 +46,7 @@ class Strict(KeyKeeper):
 
 
 @asynccontextmanager
-async def at_edge_with(folder: Path, keeper: KeyKeeper, token: str | None) -> AsyncIterator[Api]:
+async def at_edge_with(folder: Path, keeper: KeyKeeper, token: str) -> AsyncIterator[Api]:
     """A client with that token, and no other actor than the one that knows its keys."""
     async with edge_of(folder, keeper, rate_limits="") as (_, address), aiohttp.ClientSession() as session:
         yield Api(session, address, token)
@@ -127,7 +128,7 @@ async def test_an_api_token_needs_the_scope_of_tasks(tmp_path: Path, scope: str,
 
 async def test_it_wants_a_token_takes_no_parameters_and_counts_as_reading(tmp_path: Path) -> None:
     keeper = KeyKeeper()
-    async with at_edge_with(tmp_path, keeper, None) as anyone:
+    async with at_edge_with(tmp_path, keeper, "") as anyone:
         refused = await anyone("GET", "/v1/dashboard")
         assert (refused.status, refused.problem()) == (401, "auth.required")
     (tmp_path / "again").mkdir()

@@ -168,6 +168,22 @@ async def test_edges_share_a_limit_within_a_moment(shared: Callable[[], Cache]) 
     assert not passes(first)
 
 
+async def test_edges_that_take_turns_share_a_limit_all_the_same(shared: Callable[[], Cache]) -> None:
+    """What others counted while this edge had nothing of the caller to count."""
+    watch = Watch()
+    first, second = (limits_of("read=10/60", watch, shared()) for _ in range(2))
+    for edge in (first, second, first):
+        assert [passes(edge) for _ in range(3)] == [True] * 3
+        await edge.close()
+        watch.now += 12_000
+    assert passes(second)  # the tenth; what the first one counted since is known once this is told
+    await second.close()
+    assert not passes(second)
+    watch.now += 36_000  # of the ten, three are older than a window
+    assert [passes(second) for _ in range(4)] == [True, True, True, False]
+    await second.close()
+
+
 async def test_absent_cache_makes_limits_local_never_off(free_port: Callable[[], int]) -> None:
     cache = cache_redis.connect(f"redis://127.0.0.1:{free_port()}/0", prefix="t")
     await cache.open()
