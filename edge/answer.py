@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import ClassVar
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -32,7 +31,7 @@ class Answer(web.StreamResponse):
     :ivar length: of the body, in bytes.
     """
 
-    policy: ClassVar[str] = "default-src 'none'; frame-ancestors 'none'"
+    policy = "default-src 'none'; frame-ancestors 'none'"
     """What a browser that shows the body lets it do (Content Security Policy)."""
 
     def __init__(

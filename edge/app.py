@@ -18,6 +18,7 @@ from edge.answer import Answer
 from edge.auth import AccessTokens
 from edge.call import UNSERVED, Call
 from edge.cors import Origins
+from edge.docs_page import DocsPage
 from edge.endpoint import ActorEndpoint
 from edge.files import Files
 from edge.gate import Gate
@@ -133,7 +134,8 @@ class Edge:
                 )
             self._router.add(route.method, route.path, endpoint)
         document = Document(lambda: openapi.document(ROUTES, server=settings.origin))
-        for each in (Healthz(), self._ready, MetricsPage(self._metrics.render, settings.metrics_token), document):
+        metrics = MetricsPage(self._metrics.render, settings.metrics_token)
+        for each in (Healthz(), self._ready, metrics, document, DocsPage(document)):
             self._router.add("GET", each.path, each)
 
     async def _handle(self, request: web.BaseRequest) -> Answer:

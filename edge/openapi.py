@@ -12,6 +12,7 @@ import msgspec
 
 from edge.answer import JSON
 from edge.binding import Binder
+from edge.docs_page import DocsPage
 from edge.files import Files
 from edge.operations import Document, Health, Healthz, MetricsPage, Ready, Readyz
 from edge.problems import MEDIA_TYPE, ProblemDetails
@@ -190,6 +191,7 @@ def _operations() -> dict[str, Json]:
             also={"401": {"$ref": "#/components/responses/401"}},
         ),
         Document.path: operation(Document.__doc__, {JSON: {"schema": {"type": "object"}}}, name="openapi"),
+        DocsPage.path: operation(DocsPage.__doc__, {"text/html": {"schema": {"type": "string"}}}, name="docs"),
     }
 
 

@@ -87,10 +87,11 @@ class Document:
         self._build = build
 
     async def answer(self, call: Call) -> Answer:
-        return Answer(200, self._content, headers=(("Cache-Control", "no-cache"),))
+        return Answer(200, self.content, headers=(("Cache-Control", "no-cache"),))
 
     @cached_property
-    def _content(self) -> bytes:
+    def content(self) -> bytes:
+        """As JSON."""
         return self._build()
 
 
