@@ -19,7 +19,8 @@ from edge.routes import ROUTES
 from tests.conformance.proxy import Proxy
 from tests.edge.key_keeper import KeyKeeper
 from tests.edge.stand import edge_of
-from tests.system.world import Answer, Api
+from tests.edge.whole_house import house_of
+from tests.system.world import PASSWORD, Answer, Api
 
 Open = Callable[..., Awaitable[Api]]
 
@@ -179,3 +180,23 @@ async def test_f32_an_emptied_redis_makes_no_limit_start_afresh(
                 await asyncio.sleep(0.02)
         await redis.delete(*told)
     assert await used_up(edge, "auth") == 10
+
+
+async def test_f30_f32_sign_in_stays_throttled_whatever_becomes_of_redis(
+    tmp_path: Path, shared: dict[str, str], proxy: Proxy, redis_url: str
+) -> None:
+    """Failures are counted in the user actor's database, not in the cache."""
+    async with house_of(tmp_path, **shared) as house, Redis.from_url(redis_url) as redis:
+        ada = {"email": "ada@example.org", "password": PASSWORD}
+        assert (await house.anyone("POST", "/v1/users", {**ada, "name": "Ada"})).status == 201
+
+        async def sign_in(password: str) -> Answer:
+            return await house.anyone("POST", "/v1/sessions", {**ada, "password": password})
+
+        assert [(await sign_in("not this one")).status for _ in range(3)] == [401] * 3
+        async for key in redis.scan_iter(f"{shared['broker_prefix']}:*"):
+            await redis.delete(key)
+        assert (await sign_in("not this one")).status == 401
+        await proxy.down()
+        assert (await sign_in("not this one")).status == 401
+        assert (await sign_in(PASSWORD)).problem() == "auth.throttled"
