@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
+from http import HTTPStatus
 
 import msgspec
 
@@ -12,6 +13,7 @@ from edge.answer import Answer
 from edge.call import Call
 from edge.headers import bearer_token
 from edge.problems import unauthenticated
+from runtime.ops import readiness_status
 
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 """Name of each dependency → `ok`, or what is wrong."""
@@ -40,7 +42,7 @@ class Healthz:
 
 
 class Readyz:
-    """Ready: each dependency by name, 503 when one is away or the process is about to stop."""
+    """Ready: each dependency by name; 503 when one is away that is needed, or the process is about to stop."""
 
     path = "/readyz"
 
@@ -50,7 +52,7 @@ class Readyz:
 
     async def answer(self, call: Call) -> Answer:
         dependencies = await self._readiness()
-        ready = all(each == "ok" for each in dependencies.values())
+        ready = readiness_status(dependencies) == HTTPStatus.OK
         status = "draining" if self.draining else "ok" if ready else "unavailable"
         return Answer(200 if status == "ok" else 503, msgspec.json.encode(Ready(status, dependencies)), headers=_FRESH)
 

@@ -200,3 +200,15 @@ async def test_f30_f32_sign_in_stays_throttled_whatever_becomes_of_redis(
         await proxy.down()
         assert (await sign_in("not this one")).status == 401
         assert (await sign_in(PASSWORD)).problem() == "auth.throttled"
+
+
+async def test_f30_an_edge_without_redis_is_ready_all_the_same_and_says_what_is_wrong(
+    tmp_path: Path, shared: dict[str, str], proxy: Proxy
+) -> None:
+    """Else a balancer would take every edge out of service for what none of them needs."""
+    async with house_of(tmp_path, **shared) as house:
+        assert (await house.anyone("GET", "/readyz")).json["dependencies"]["cache"] == "ok"
+        await proxy.down()
+        ready = await house.anyone("GET", "/readyz")
+        assert (ready.status, ready.json["status"]) == (200, "ok")
+        assert "the cache" in ready.json["dependencies"]["cache"]
