@@ -495,12 +495,16 @@ async def test_b89_over_the_limit_nothing_happens(open_house: Callable[..., Awai
     assert house.keeper.registered == 2
 
 
-async def test_b90_one_bucket_whatever_the_path_looks_like(open_house: Callable[..., Awaitable[House]]) -> None:
-    house = await open_house(rate_limits="read=6/60,search=1/60")
+async def test_b90_one_bucket_whatever_path_and_verb_look_like(open_house: Callable[..., Awaitable[House]]) -> None:
+    house = await open_house(rate_limits="read=8/60,search=1/60,write=2/60")
     for path in ("/v1/me", "/v1/me?x=1", "/v1/%6de", "/v1/me/", "/v1/ME", "/v1/nothing"):
         answer, _ = await house.ask("GET", path)
         assert answer.status in (401, 404)
         assert answer.headers["RateLimit"].startswith('"read";')
+    for method in ("HEAD", "OPTIONS"):
+        assert (await house.ask(method, "/v1/me"))[0].headers["RateLimit"].startswith('"read";')
+    for method in ("PUT", "TRACE"):
+        assert (await house.ask(method, "/v1/me"))[0].headers["RateLimit"].startswith('"write";')
     problem(*await house.ask("GET", "/v1/me"), 429, "rate.limited")
     assert (await house.ask("GET", "/v1/tasks?%71=x"))[0].headers["RateLimit"].startswith('"search";r=0')
 
