@@ -6,7 +6,8 @@ import msgspec
 
 from actors.contracts.media import ListRecentMedia, Media
 from actors.contracts.notify import CountUnread, Unread
-from actors.contracts.task import GetTaskSummary, Project, TaskSummary
+from actors.contracts.task import GetTaskSummary, TaskSummary
+from actors.contracts.task_project import Project
 from actors.contracts.user import GetMe, User
 from edge.route import Gathering, Route, get
 from runtime.message import Query

@@ -56,13 +56,16 @@ async def test_it_shows_what_every_actor_has_for_the_caller(tmp_path: Path) -> N
     async with house_of(tmp_path) as house:
         ada, eve = await house.person(), await house.person("Eve")
         project = await ada.api.project("Engine")
+        await ada.api.task(project, assignee_ids=[ada.id], due_at="2020-01-01T00:00:00Z")
+        await ada.api.task(project, assignee_ids=[ada.id])
+        await ada.api.task(project)
         media = await ada.upload(name="plan.txt")
         shown = await ada("GET", "/v1/dashboard")
         assert (shown.status, shown.json["degraded"]) == (200, [])
         assert shown.json["user"] == (await ada("GET", "/v1/me")).json
         assert [each["id"] for each in shown.json["projects"]] == [project]
         assert [each["id"] for each in shown.json["recent_media"]] == [media["id"]]
-        assert shown.json["tasks"].keys() == EMPTY["tasks"].keys()
+        assert shown.json["tasks"] == {"overdue": 1, "due_today": 0, "assigned": 2}
         assert shown.headers["Cache-Control"] == "no-store"
         others = (await eve("GET", "/v1/dashboard")).json
         assert others == {"user": (await eve("GET", "/v1/me")).json, **EMPTY, "degraded": []}
