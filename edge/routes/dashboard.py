@@ -33,8 +33,11 @@ class Dashboard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GetDashboard(Query[Dashboard], frozen=True, kw_only=True):
-    """What waits for the caller, at a glance: own account, tasks, the newest 10 projects, notifications, the newest 10
-    files. Whoever does not answer within 2 seconds is named in `degraded`, and the rest is answered all the same."""
+    """What waits for the caller, at a glance.
+
+    Own account, open tasks, the newest 10 projects and files, unread notifications. An actor that does not answer
+    within 2 seconds is named in `degraded`; its part is empty, and the rest is answered all the same.
+    """
 
 
 def joined(
