@@ -71,6 +71,14 @@ class Person:
         tokens = await self.call("POST", "/v1/sessions", {"email": address, "password": PASSWORD}, expect=201)
         return Person(self._session, self._base, tokens["access_token"], user)
 
+    async def ready(self) -> bool:
+        """Whether the API and all that it needs are there."""
+        try:
+            async with self._session.get(self._base + "/readyz") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
     async def fetch(self, url: str) -> tuple[int, bytes]:
         """Whatever is at an address, without a token."""
         async with self._session.get(url) as response:

@@ -204,6 +204,9 @@ async def walk(arguments: argparse.Namespace) -> None:
             Mailpit(session, arguments.mail) if arguments.mail.startswith("http") else Folder(Path(arguments.mail))
         )
 
+        if arguments.wait:
+            await until(anyone.ready, "the API is ready")
+
         steps.begin("Two people register and sign in")
         ada, bob = await anyone.register("Ada"), await anyone.register("Bob")
         steps.end(f"{ada.user['email']}, {bob.user['email']}")
@@ -286,6 +289,7 @@ async def walk(arguments: argparse.Namespace) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("base", nargs="?", default="http://127.0.0.1:8080", help="address of the API (%(default)s)")
+    parser.add_argument("--wait", action="store_true", help="begin when it is ready, instead of failing")
     parser.add_argument("--mail", default="var/mail", help="folder of .eml files, or Mailpit's address (%(default)s)")
     parser.add_argument("--archive", type=Path, default=ARCHIVE, help="a GitHub archive; without one, it is made up")
     stopping = parser.add_argument_group("to see the dashboard without an actor", "where actors are separate processes")

@@ -9,6 +9,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
+from runtime import stagehands
 from tests.system.world import Api, World
 
 MakeWorld = Callable[..., World]
@@ -37,9 +38,10 @@ def servers(amqp_url: str, postgres_url: str, redis_url: str, run_id: str) -> di
         "BROKER_URL": amqp_url,
         "BROKER_PREFIX": name,
         "CACHE_URL": redis_url,
-        "USER_STORE_URL": f"{postgres_url}{separator}schema={name}_user",
-        "TASK_STORE_URL": f"{postgres_url}{separator}schema={name}_task",
-        "NOTIFY_STORE_URL": f"{postgres_url}{separator}schema={name}_notify",
+        **{
+            f"{actor.upper()}_STORE_URL": f"{postgres_url}{separator}schema={name}_{actor}"
+            for actor in stagehands.topology().actors
+        },
     }
 
 
@@ -53,8 +55,6 @@ async def real(tmp_path: Path, servers: dict[str, str]) -> AsyncIterator[World]:
 
 async def _delete_queues(servers: dict[str, str]) -> None:
     import aio_pika
-
-    from runtime import stagehands
 
     connection = await aio_pika.connect(servers["BROKER_URL"])
     async with connection:

@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,10 @@ class Running:
         self.log = log
         self.address = ""
 
-    async def until_ready(self) -> None:
+    async def until_ready(self, seconds: float = READY_S) -> None:
         """Until it says that it is ready; fails with its log when it ends before."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(READY_S):
+        async with asyncio.timeout(seconds):
             while line := (await self.process.stdout.readline()).decode():
                 if found := re.search(r"http://[\w.:\[\]]+", line):
                     self.address = found[0]
@@ -83,16 +83,22 @@ class World:
 
     async def launch(self, *arguments: str, **settings: str) -> Running:
         """`python -m runtime arguments…`, not waited for."""
+        return await self._launch([sys.executable, "-m", "runtime", *arguments], self.directory, settings)
+
+    async def shell(self, command: str, **settings: str) -> Running:
+        """A command that starts Troupe, as one would type it in a checkout; not waited for."""
+        # the shell makes way for it, so that signals reach it
+        command = re.sub(r"^(\w+=\$\(.*?\) )?", r"\g<1>exec ", command)
+        return await self._launch(["bash", "-c", command], ROOT, settings)
+
+    async def _launch(self, command: Sequence[str], directory: Path, settings: Mapping[str, str]) -> Running:
         self._count += 1
         log = self.directory / f"log{self._count}"
         inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
         with log.open("wb") as errors:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "runtime",
-                *arguments,
-                cwd=self.directory,
+                *command,
+                cwd=directory,
                 env={**inherited, "PYTHONPATH": str(ROOT), **self.settings, **settings},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from config.settings import names
+from runtime import stagehands
 from runtime.verbs import skeleton
 
 ROOT = Path(__file__).parents[2]
@@ -16,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_env_example_explains_every_setting_and_no_other() -> None:
     shown = re.findall(r"^#([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), flags=re.M)
-    per_actor = {"USER_STORE_URL", "TASK_STORE_URL", "NOTIFY_STORE_URL", "TASK_STORE_READ_URL", "TROUPE_PROFILE"}
-    assert set(shown) == {*names(), *per_actor}
+    stores = {f"{actor.upper()}_STORE_URL" for actor in stagehands.topology().actors}
+    assert set(shown) == {*names(), *stores, "TASK_STORE_READ_URL", "TROUPE_PROFILE"}
 
 
 def shown_actor() -> dict[str, str]:
