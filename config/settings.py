@@ -23,6 +23,15 @@ from runtime.errors import SettingError
 
 PROFILES = Path(__file__).parent / "profiles"
 
+DEVELOPMENT_KEY = "development-key-that-everyone-knows"
+"""SECRET_KEY where `compose.yaml` is run without one."""
+
+_PUBLISHED = re.compile("guest|.*development.*")
+"""Passwords that stand in this repository."""
+
+_PASSWORD = re.compile(r"(?<=://)([^/@:]*):([^/@]+)(?=@)")
+"""User and password of each address in a URL, or in several."""
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Hidden = Annotated[str, Meta(extra={"secret": True})]
 
@@ -189,10 +198,7 @@ def load(
 
 def _contradictions(settings: Settings) -> Iterable[str]:
     if settings.troupe_env == "production":
-        if settings.crash_at:
-            yield "CRASH_AT is a test hook and is refused while TROUPE_ENV=production"
-        if not settings.public_url and settings.broker_url != "memory:":
-            yield "PUBLIC_URL must be set while TROUPE_ENV=production: the address that clients use, https://tasks.example.org"
+        yield from _unfit_for_production(settings)
     if settings.secret_key and len(settings.secret_key) < 32:
         yield "SECRET_KEY is too short: at least 32 characters, `openssl rand -hex 32` makes one"
     for cidr in filter(None, settings.trusted_proxies.split(",")):
@@ -203,6 +209,22 @@ def _contradictions(settings: Settings) -> Iterable[str]:
     for name, url in (("PUBLIC_URL", settings.public_url), ("MEDIA_BASE_URL", settings.media_base_url)):
         if url and urlsplit(url).scheme not in ("http", "https"):
             yield f"{name}={url}: must begin with http:// or https://"
+
+
+def _unfit_for_production(settings: Settings) -> Iterable[str]:
+    if settings.crash_at:
+        yield "CRASH_AT is a test hook and is refused while TROUPE_ENV=production"
+    here = urlsplit(settings.public_url).hostname in {None, "localhost", "127.0.0.1", "::1"}
+    if here and settings.broker_url != "memory:":
+        yield "PUBLIC_URL must be set while TROUPE_ENV=production: the address that clients use, https://tasks.example.org"
+    if settings.secret_key == DEVELOPMENT_KEY:
+        yield "SECRET_KEY is the public one of development: `openssl rand -hex 32` makes one of your own"
+    urls = {name: getattr(settings, name.lower()) for name in ("BROKER_URL", "CACHE_URL", "BLOB_URL", "MAIL_URL")}
+    urls |= {f"{actor.upper()}_STORE_URL": url for actor, url in settings.store_urls.items()}
+    urls |= {f"{actor.upper()}_STORE_READ_URL": url for actor, url in settings.store_read_urls.items()}
+    for name, url in urls.items():
+        if any(_PUBLISHED.fullmatch(password) for _, password in _PASSWORD.findall(url)):
+            yield f"{name}={without_password(url)}: this password is public and is refused while TROUPE_ENV=production"
 
 
 def _file(path: Path) -> dict[str, str]:
@@ -247,4 +269,4 @@ def _masked(field: msgspec.structs.FieldInfo, value: str) -> str:
 
 def without_password(url: str) -> str:
     """A URL, or several, whose passwords are replaced by `***`."""
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]+(?=@)", r"\1:***", url)
+    return _PASSWORD.sub(r"\1:***", url)

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from config.settings import Settings
+from config.settings import DEVELOPMENT_KEY, Settings
 from runtime import connect, stagehands
 from runtime.actor import Actor
 from runtime.client import Client
@@ -317,9 +317,12 @@ def load_keys(settings: Settings, names: Sequence[str]) -> Keys:
         if len(names) != 1 or names[0] == stagehands.EDGE:
             raise SettingError("ACTOR_KEY is the key of one actor; --actors must name that one, and not the edge")
         try:
-            return Keys(None, {names[0]: bytes.fromhex(settings.actor_key)})
+            key = bytes.fromhex(settings.actor_key)
         except ValueError:
             raise SettingError("ACTOR_KEY is not what `python -m runtime actor-key NAME` printed: hex digits") from None
+        if settings.troupe_env == "production" and key == Keys(DEVELOPMENT_KEY.encode()).of(names[0]):
+            raise SettingError("ACTOR_KEY is the public one of development: make one with your own SECRET_KEY")
+        return Keys(None, {names[0]: key})
     if connect.scheme(settings.broker_url) != "memory":
         raise SettingError("SECRET_KEY must be set beside a real broker: `openssl rand -hex 32` makes one")
     path = Path(settings.var_dir) / "secret.key"

@@ -1,9 +1,10 @@
-"""The verbs of the command line beside serving: check, actors, actor-key, dead, resync, new."""
+"""The verbs of the command line beside serving: check, actors, actor-key, secrets, dead, resync, new."""
 
 from __future__ import annotations
 
 import argparse
 import re
+import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from runtime.app import build, check_topology, load_keys
 from runtime.context import system_clock
 from runtime.dispatch import Dispatch
 from runtime.errors import MessageError, SettingError, TroupeError
+from runtime.keys import Keys
 from runtime.message import decode_any
 from runtime.ports import Blobs, Cache, Mailer, ParkedRow, Store
 from runtime.telemetry import Metrics
@@ -35,6 +37,8 @@ def add_verbs(verbs: Subparsers) -> None:
     verb = verbs.add_parser("actor-key", help="print the key that a process of this one actor needs (ACTOR_KEY)")
     verb.add_argument("name")
     verb.set_defaults(verb=actor_key)
+    verb = verbs.add_parser("secrets", help="print fresh keys and passwords for compose.yaml, to be kept in .env")
+    verb.set_defaults(verb=new_secrets)
     verb = verbs.add_parser("resync", help="let an actor tell its present state again, for copies that others lost")
     verb.add_argument("name")
     verb.set_defaults(verb=resync)
@@ -136,6 +140,20 @@ async def actor_key(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print hex digits: a secret."""
     (name,) = stagehands.chosen([arguments.name])
     print(load_keys(settings, []).of(name).hex())
+    return 0
+
+
+async def new_secrets(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Print lines of an .env file."""
+    master = secrets.token_hex(32)
+    keys = Keys(master.encode())
+    names = stagehands.actor_names()
+    lines = {"TROUPE_ENV": "production", "PUBLIC_URL": "", "SECRET_KEY": master}
+    lines |= {f"{name.upper()}_ACTOR_KEY": keys.of(name).hex() for name in names}
+    servers = ["BROKER", "BLOB", *(f"{name.upper()}_STORE" for name in names)]
+    lines |= {f"{server}_PASSWORD": secrets.token_hex(16) for server in servers}
+    for name, value in lines.items():
+        print(f"{name}={value}")
     return 0
 
 

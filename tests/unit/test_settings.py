@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from config.settings import (
+    DEVELOPMENT_KEY,
     Settings,
     about,
     is_secret,
@@ -124,6 +125,39 @@ def test_a_wrong_secret_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(SettingError) as caught:
         loaded(tmp_path, file="SECRET_KEY=canary\nBROKER_PREFIX=amqp://u:canary@h")
     assert "canary" not in str(caught.value)
+
+
+PRODUCTION = {"TROUPE_ENV": "production", "PUBLIC_URL": "https://tasks.example.org", "SECRET_KEY": "k" * 32}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("SECRET_KEY", DEVELOPMENT_KEY, r"^SECRET_KEY is the public one of development"),
+        ("BROKER_URL", "amqp://guest:guest@h/", r"^BROKER_URL=amqp://guest:\*\*\*@h/: this password is public"),
+        ("BROKER_URL", "amqp://u:development@h:5672,i:5672/", r"^BROKER_URL="),
+        ("USER_STORE_URL", "postgresql://u:development@h/d", r"^USER_STORE_URL="),
+        ("TASK_STORE_READ_URL", "postgresql://u:development@h/d", r"^TASK_STORE_READ_URL="),
+        ("CACHE_URL", "redis://:development@h/0", r"^CACHE_URL="),
+        ("BLOB_URL", "s3://b?endpoint=http://u:development@h:9000", r"^BLOB_URL="),
+        ("MAIL_URL", "smtp://u:development@h", r"^MAIL_URL="),
+    ],
+)
+def test_what_this_repository_publishes_is_no_secret_of_production(
+    tmp_path: Path, name: str, value: str, says: str
+) -> None:
+    with pytest.raises(SettingError, match=says) as caught:
+        loaded(tmp_path, environment={**PRODUCTION, name: value})
+    assert len(str(caught.value).splitlines()) == 1
+    assert loaded(tmp_path, environment={name: value})
+
+
+@pytest.mark.parametrize("url", ["", "http://localhost:8080", "http://127.0.0.1", "https://[::1]/"])
+def test_clients_of_production_are_elsewhere(tmp_path: Path, url: str) -> None:
+    environment = {**PRODUCTION, "BROKER_URL": "amqp://h/"}
+    assert loaded(tmp_path, environment=environment)
+    with pytest.raises(SettingError, match=r"^PUBLIC_URL must be set while TROUPE_ENV=production"):
+        loaded(tmp_path, environment={**environment, "PUBLIC_URL": url})
 
 
 @pytest.mark.parametrize(
