@@ -9,11 +9,12 @@ import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
+from typing import NoReturn
 
 import pytest
 
-from tests.servers import Unobtainable, answers, obtain, processes, report
+from tests.servers import Unobtainable, answers, compose, obtain, processes, report
 
 FINDINGS = pytest.StashKey[dict[str, obtain.Obtained | Unobtainable]]()
 
@@ -63,13 +64,35 @@ def real_server(request: pytest.FixtureRequest) -> Iterator[Fetch]:
                 findings[kind.port] = obtained = await obtain.obtain(kind, stack, say)
             except Unobtainable as error:
                 findings[kind.port] = error
-                complaint = f"no real {kind.name}: {error}"
-                if os.environ.get("CI", "").lower() in {"true", "1"}:
-                    pytest.fail(complaint, pytrace=False)
-                pytest.skip(complaint)
+                _lacking(f"no real {kind.name}: {error}")
             return obtained.url
 
         yield fetch
+
+
+def _lacking(complaint: str) -> NoReturn:
+    if os.environ.get("CI", "").lower() in {"true", "1"}:
+        pytest.fail(complaint, pytrace=False)
+    pytest.skip(complaint)
+
+
+@pytest.fixture(scope="session")
+async def containers(request: pytest.FixtureRequest, run_id: str) -> AsyncIterator[compose.Compose]:
+    """What `compose.yaml` brings up. Skips without a container engine; in CI, one must work where it is there."""
+    findings = request.config.stash[FINDINGS]
+    try:
+        version = await compose.version()
+    except Unobtainable as error:
+        findings[report.CONTAINERS] = error
+        pytest.skip(f"no containers: {error}")
+    async with AsyncExitStack() as stack:
+        try:
+            project = await stack.enter_async_context(compose.project(f"troupe-{run_id}"))
+        except Unobtainable as error:
+            findings[report.CONTAINERS] = error
+            _lacking(f"no containers: {error}")
+        findings[report.CONTAINERS] = obtain.Obtained(project.address, version, "all of compose.yaml")
+        yield project
 
 
 @pytest.fixture(scope="session")

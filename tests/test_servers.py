@@ -66,12 +66,15 @@ async def test_a_named_server_that_does_not_answer_is_not_replaced(monkeypatch: 
 
 def test_the_report_has_a_line_for_every_port() -> None:
     redis = obtain.Obtained("redis://127.0.0.1:1/0", "Redis 8.0.2", "container of redis:8")
-    lines = report.lines({"Cache": redis, "Broker": Unobtainable("no program")})
+    lines = report.lines(
+        {"Cache": redis, "Broker": Unobtainable("no program"), report.CONTAINERS: Unobtainable("no engine")}
+    )
     assert lines == [
         "Broker  NOT TESTED with RabbitMQ: no program",
         "Store   no test of this run asked for a real server",
         "Cache   Redis 8.0.2, container of redis:8",
         "Blobs   no test of this run asked for a real server",
+        "Compose NOT TESTED with containers: no engine",
     ]
 
 
