@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[2]
 
 COMMAND_S = 300.0
 """How long one command may take, in seconds; building an image from nothing is the longest."""
+
+HEALTHY_S = 180.0
+"""How long all containers together may take until they are healthy, in seconds."""
 
 SETTINGS = {"ARGON2": "1024,1,1", "RATE_LIMITS": "auth=1000/60", "LOG_LEVEL": "warning"}
 """Of the project: hashing that is quick, and more accounts in a minute than people would make."""
@@ -47,19 +50,32 @@ class Compose:
         project = ("--project-name", self._project, "--env-file", os.devnull)
         return await _docker("compose", *project, *arguments, environment=self._environment)
 
-    async def inspect(self, service: str) -> list[Any]:
-        """What the engine knows of a service's containers."""
-        ids = (await self("ps", "--all", "--quiet", service)).split()
+    async def inspect(self, *services: str) -> list[Any]:
+        """What the engine knows of these services' containers, or of all."""
+        ids = (await self("ps", "--all", "--quiet", *services)).split()
         code, output, errors = await _docker("inspect", *ids)
         assert code == 0, errors
         found: list[Any] = json.loads(output)
         return found
 
     async def up(self, *arguments: str) -> None:
-        """Until all that is to run is healthy; fails with what the others said."""
-        code, _, errors = await self.attempt("up", "--wait", "--wait-timeout", "120", *arguments)
-        if code != 0:
-            raise AssertionError(f"{errors[-1000:]}\n{(await self('logs', '--no-color', '--tail', '20'))[-5000:]}")
+        """Until all are healthy, however often a busy machine lets one begin again; fails with what they said.
+
+        `up --wait` would give up with the first that a server let wait too long.
+        """
+        await self("up", "--detach", *arguments)
+        ill: list[str] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEALTHY_S):
+                while ill := await self._ill():
+                    await asyncio.sleep(0.5)
+        assert not ill, f"{', '.join(ill)}: {await self('logs', '--no-color', '--no-log-prefix', '--tail', '20', *ill)}"
+
+    async def _ill(self) -> list[str]:
+        """Services with a container that is not healthy."""
+        containers = await self.inspect()
+        ill = (each for each in containers if each["State"].get("Health", {}).get("Status") != "healthy")
+        return sorted({each["Config"]["Labels"]["com.docker.compose.service"] for each in ill})
 
     async def images(self) -> None:
         """Those of the servers, and what ours is built on. :raises Unobtainable: one is nowhere to be had."""

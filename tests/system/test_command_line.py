@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 from collections.abc import Callable
 
 import pytest
 
-from tests.system.world import Api, World
+from tests.system.world import ROOT, Api, World
 
 USAGE, CANNOT_START = 2, 1
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
@@ -96,6 +97,20 @@ async def test_a_process_of_one_actor_needs_that_actors_key_alone(real: World, c
     ada = await client(edge.address).person("Ada")
     assert (await ada.task(await ada.project()))["number"] == 1
     assert await task.stop() == 0
+
+
+async def test_secrets_for_containers_are_fresh_fit_together_and_are_all_that_compose_needs(embedded: World) -> None:
+    code, output, _ = await embedded.run("secrets")
+    made = dict(line.split("=") for line in output.splitlines())
+    assert (code, made.pop("TROUPE_ENV"), made.pop("PUBLIC_URL")) == (0, "production", "")
+    assert set(made) == set(
+        re.findall(r"\b(SECRET_KEY|\w+_ACTOR_KEY|\w+_PASSWORD):-", (ROOT / "compose.yaml").read_text())
+    )
+    _, key, _ = await embedded.run("actor-key", "task", SECRET_KEY=made["SECRET_KEY"])
+    assert key.strip() == made["TASK_ACTOR_KEY"]
+    assert len(set(made.values())) == len(made)
+    _, others, _ = await embedded.run("secrets")
+    assert not set(made.values()) & {line.split("=")[1] for line in others.splitlines()}
 
 
 async def test_health_and_metrics_of_a_process_without_the_edge(
