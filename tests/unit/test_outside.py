@@ -101,11 +101,11 @@ async def test_a_cancelled_one_gives_its_lease_back(house: House) -> None:
 
 async def test_after_a_crash_between_claim_and_finish_it_runs_again_when_the_lease_has_lapsed(house: House) -> None:
     request = envelope(AddSlowly(name="a"))
-    assert await house.store.claim(Claim(request.id), "of a dead process", lease_ms=40) is None
+    assert await house.store.claim(Claim(request.id), "of a dead process", lease_ms=60_000) is None
     assert code(await house.one(request)) == "idempotency.in_progress"
-    async with asyncio.timeout(5):
-        while not isinstance(await house.one(request), Ok):
-            await asyncio.sleep(0.01)
+    async with house.store.transaction() as transaction:
+        await transaction.execute("update inbox set leased_until = 0")
+    assert isinstance(await house.one(request), Ok)
     assert await house.total("a") == 1
 
 
