@@ -27,6 +27,7 @@ TITLES: Final[Mapping[NotificationKind, str]] = {
     "comment_added": "{actor} commented on a task: {about}",
     "mentioned": "{actor} mentioned you in a comment: {about}",
     "member_added": "{actor} added you to {about}",
+    "import_done": "An import has ended: {about}",
 }
 
 NOBODY: Final = "Someone"
@@ -37,7 +38,10 @@ _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 def title(kind: NotificationKind, actor_name: str | None, about: str) -> str:
-    """One line on what happened, for inbox and subject. :param about: title of the task or name of the project."""
+    """One line on what happened, for inbox and subject.
+
+    :param about: title of the task, or name of the project or file.
+    """
     return TITLES[kind].format(actor=actor_name or NOBODY, about=about)
 
 

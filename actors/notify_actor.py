@@ -18,6 +18,7 @@ from actors.contracts.notify import (
 )
 from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskDeleted, TaskUpdated
 from actors.contracts.task_comment import CommentAdded, Mentioned
+from actors.contracts.task_import import ImportDone
 from actors.contracts.task_project import MemberAdded
 from actors.contracts.user import UserCreated, UserUpdated
 from actors.contracts.values import rfc3339
@@ -124,6 +125,21 @@ class NotifyActor(Actor[NotifyRecords]):
             about=event.project_name or "a project",  # an older process does not name it
         )
 
+    @handles
+    async def tell_of_import(self, event: ImportDone, ctx: Context[NotifyRecords]) -> None:
+        """Who began it; it was not them who ended it."""
+        result, failed = event.result, event.result.status == "failed"
+        counts = f"Tasks: {result.total}; new: {result.created}; there already: {result.skipped}"
+        await _notify(
+            ctx,
+            "import_done",
+            [event.user_id],
+            actor_id=None,
+            subject=("import", result.id),
+            about=event.name,
+            body=f"It failed: {result.errors[0].detail}" if failed else counts,
+        )
+
     # ------------------------------------------------------------------------------------ the inbox
 
     @handles
@@ -228,7 +244,7 @@ async def _notify(
     people: Iterable[str],
     *,
     actor_id: str | None,
-    subject: tuple[Literal["task", "project"], str],
+    subject: tuple[Literal["task", "project", "import"], str],
     about: str,
     body: str = "",
 ) -> None:

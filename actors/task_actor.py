@@ -29,6 +29,7 @@ from actors.records.task_list import order, page
 from actors.task_changes import change_task, emit_consequences, entry, tell_of_changes
 from actors.task_comments import Comments
 from actors.task_fields import new_task, position
+from actors.task_imports import Imports
 from actors.task_labels import Labels
 from actors.task_links import Links
 from actors.task_mentions import Known, Mentions
@@ -50,7 +51,7 @@ from runtime.errors import Refusal
 from runtime.message import Grant, Page, encode
 
 
-class TaskActor(Projects, Labels, Links, Comments, Summary, Actor[TaskRecords]):
+class TaskActor(Projects, Labels, Links, Comments, Summary, Imports, Actor[TaskRecords]):
     """Who must do what by when. Who may see what is decided here, in the transaction that does it.
 
     Its handlers are sorted by subject: those of tasks are here, each base class has those of another one.

@@ -28,7 +28,7 @@ from actors.contracts.user import Person
 from actors.contracts.values import rfc3339
 from actors.pages import cursor, place
 from actors.project_keys import candidates
-from actors.records.project import ProjectRow
+from actors.records.project import ProjectRecords, ProjectRow
 from actors.records.task import TaskRecords
 from actors.task_changes import unlink_everywhere
 from actors.task_rights import EVERYONE, caller_of, check_match, forbidden, project_for
@@ -48,15 +48,7 @@ class Projects:
     @handles
     async def create_project(self, command: CreateProject, ctx: Context[TaskRecords]) -> Project:
         """Open a project; the caller is its owner. Refuses `project.key_taken`."""
-        caller, projects = caller_of(ctx), ctx.records.projects
-        taken = await projects.keys_of(caller)
-        for key in [command.key] if command.key else candidates(command.name):
-            project = ProjectRow(ctx.new_id(), command.name, command.description, key, caller, ctx.now, ctx.now)
-            # two at once can both find a key free; only one of them can add it
-            if key not in taken and await projects.add(project):
-                await projects.put_member(project.id, caller, "owner", ctx.now)
-                return project.view("owner")
-        raise _key_taken()
+        return await open_project(command, ctx.records.projects, ctx)
 
     @handles
     async def list_projects(self, query: ListProjects, ctx: Context[TaskRecords]) -> Page[Project]:
@@ -222,3 +214,16 @@ def _key_taken() -> Conflict:
 
 def _last_owner() -> Conflict:
     return Conflict("project.last_owner", "a project keeps at least one owner")
+
+
+async def open_project(command: CreateProject, projects: ProjectRecords, ctx: Context[TaskRecords]) -> Project:
+    """A new project of the caller's. Refuses `project.key_taken`."""
+    caller = caller_of(ctx)
+    taken = await projects.keys_of(caller)
+    for key in [command.key] if command.key else candidates(command.name):
+        project = ProjectRow(ctx.new_id(), command.name, command.description, key, caller, ctx.now, ctx.now)
+        # two at once can both find a key free; only one of them can add it
+        if key not in taken and await projects.add(project):
+            await projects.put_member(project.id, caller, "owner", ctx.now)
+            return project.view("owner")
+    raise _key_taken()

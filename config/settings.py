@@ -98,6 +98,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     upload_limit: Annotated[int, Meta(ge=1, description="Bytes of a file in one upload through the edge, at most.")] = (
         25 * 1024 * 1024
     )
+    import_limit: Annotated[int, Meta(ge=1, description="Bytes of a file of tasks to import, at most.")] = (
+        100 * 1024 * 1024
+    )
     body_limit: Annotated[int, Meta(ge=1024, description="Bytes of a JSON body, at most.")] = 8 * 1024 * 1024
     deadline_max_s: Annotated[float, Meta(gt=0, le=300, description="What `Prefer: wait=N` can ask for, at most.")] = (
         30.0

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_origin
 
 import msgspec
 
@@ -14,7 +14,7 @@ from actors.contracts.values import Upload
 from edge import faults
 from edge.body import decode_json
 from edge.headers import Headers, if_match
-from edge.problems import MAX_FAULTS, invalid, malformed, not_found
+from edge.problems import MAX_FAULTS, Problem, invalid, malformed, not_found
 from edge.route import Route
 from runtime.errors import Fault
 from runtime.message import Request
@@ -166,7 +166,18 @@ def _reader(tp: Any) -> Callable[[str], Any]:
         return lambda text: _BOOLEANS.get(text, text)
     if int in kinds:
         return lambda text: int(text) if _INTEGER.fullmatch(text) else text
+    if any(get_origin(kind) is dict for kind in kinds):
+        return _object
     return str
+
+
+def _object(text: str) -> Any:
+    """A field of a form that is JSON (as OpenAPI has it for objects)."""
+    try:
+        value = decode_json(text.encode())
+    except Problem:
+        return text
+    return value if isinstance(value, dict) else text
 
 
 _BOOLEANS: Mapping[str, bool] = {"true": True, "false": False}

@@ -168,19 +168,23 @@ class Stage:
 
     async def drain(self) -> None:
         """Carry what went out to its consumers, and try what is parked and due, until nothing moves."""
-        moved = True
-        while moved:
-            self._look()
-            offered, self._offered = self._offered, []
-            moved = bool(offered)
-            for dispatch, row in offered:
-                envelope = self._sent(dispatch, row)
-                for name in self._consumers(envelope):
-                    await self._deliver(name, envelope)
-                await dispatch.store.delete_outgoing([row.id])
-            for dispatch in self.dispatches.values():
-                moved = bool(await ParkedLoop(dispatch).step()) or moved
-            self._raise()
+        while await self.step():
+            pass
+
+    async def step(self) -> bool:
+        """Likewise, but not what comes of that; whether anything moved."""
+        self._look()
+        offered, self._offered = self._offered, []
+        moved = bool(offered)
+        for dispatch, row in offered:
+            envelope = self._sent(dispatch, row)
+            for name in self._consumers(envelope):
+                await self._deliver(name, envelope)
+            await dispatch.store.delete_outgoing([row.id])
+        for dispatch in self.dispatches.values():
+            moved = bool(await ParkedLoop(dispatch).step()) or moved
+        self._raise()
+        return moved
 
     async def tick(self, actor: str, method: str) -> None:
         """Let the timer `method` fire for the present slot, then `drain`."""

@@ -12,14 +12,14 @@ from runtime.message import Command, Page, Query, Secret
 
 NotificationKind = Literal[
     "task_assigned", "task_updated", "task_completed", "task_deleted", "comment_added", "mentioned",
-    "member_added",
+    "member_added", "import_done",
 ]  # fmt: skip
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What a notification is about."""
 
-    type: Literal["task", "project"]
+    type: Literal["task", "project", "import"]
     id: Id
 
 

@@ -90,6 +90,11 @@ class CommentRecords:
         sql = f"select {_SHOWN} {_FROM} where c.task_id = $1 {newer} order by c.created_at, c.id limit $2"  # constants
         return [_comment(row) for row in await self._session.fetch(sql, task_id, limit, *(after or ()))]
 
+    async def sources(self, task_ids: Sequence[str]) -> set[tuple[str, str]]:
+        """(task, source) of the imported ones on these tasks."""
+        sql = "select task_id, source from comment where task_id = any($1) and source is not null"
+        return {(row["task_id"], row["source"]) for row in await self._session.fetch(sql, task_ids)}
+
     async def change(self, comment: CommentRow) -> bool:
         """Replace what it says, unless someone else has changed it since it was read: then False."""
         return (

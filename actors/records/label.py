@@ -56,6 +56,11 @@ class LabelRecords:
     async def delete(self, id: str) -> None:
         await self._session.execute("delete from label where id = $1", id)
 
+    async def named(self, project_id: str, names: Sequence[str]) -> dict[str, str]:
+        """Name → id of the project's labels with these names."""
+        sql = "select name, id from label where project_id = $1 and name = any($2)"
+        return {row["name"]: row["id"] for row in await self._session.fetch(sql, project_id, names)}
+
     async def projects_of(self, ids: Sequence[str]) -> dict[str, str]:
         """Label → its project."""
         rows = await self._session.fetch("select id, project_id from label where id = any($1)", ids)

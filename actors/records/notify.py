@@ -25,7 +25,7 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
 class NotificationRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `notification`; times are ms since the epoch.
 
-    :param about: title of the task or name of the project, as it was then.
+    :param about: title of the task or name of the project or file, as it was then.
     """
 
     id: str
@@ -33,7 +33,7 @@ class NotificationRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: NotificationKind
     about: str
     body: str
-    subject_type: Literal["task", "project"]
+    subject_type: Literal["task", "project", "import"]
     subject_id: str
     actor_id: str | None
     created_at: int

@@ -191,6 +191,11 @@ class ProjectRecords:
         )
         return {row["project_id"]: Board(row["last_number"], row["last_place"]) for row in rows}
 
+    async def set_board(self, project_id: str, board: Board) -> None:
+        """How far it has counted now; it is locked by whoever says so."""
+        sql = "update board set last_number = $2, last_place = $3 where project_id = $1"
+        await self._session.execute(sql, project_id, board.last_number, board.last_place)
+
     async def hold(self, project_id: str) -> None:
         """Nobody else changes the project itself, or who takes part in it, until the transaction ends."""
         await self._session.execute("update project set version = version where id = $1", project_id)

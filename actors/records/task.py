@@ -13,6 +13,7 @@ from actors.contracts.task import Priority, Relation, Task, TaskStatus
 from actors.contracts.task_project import ProjectRole
 from actors.contracts.values import rfc3339
 from actors.records.comment import CommentRecords
+from actors.records.imports import ImportRecords
 from actors.records.label import LabelRecords
 from actors.records.parameters import pairs
 from actors.records.project import ProjectRecords
@@ -131,6 +132,7 @@ class TaskRecords:
     :ivar projects: projects, members, people and boards.
     :ivar labels: labels of projects.
     :ivar comments: comments on tasks.
+    :ivar imports: imports, and what came with them.
     """
 
     def __init__(self, session: Session) -> None:
@@ -138,6 +140,7 @@ class TaskRecords:
         self.projects = ProjectRecords(session)
         self.labels = LabelRecords(session)
         self.comments = CommentRecords(session)
+        self.imports = ImportRecords(session)
 
     async def seen(self, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Seen]:
         """The tasks of (task, user), where the user may see the task; one statement."""
@@ -282,6 +285,13 @@ class TaskRecords:
             change,
         )
         return TaskRow(*row.values()) if row else None
+
+    async def count_first_comments(self, ids: Sequence[str]) -> None:
+        """Say of new tasks, which nobody else can see yet, how many comments they came with."""
+        sql = (
+            "update task set comment_count = (select count(*) from comment where task_id = task.id) where id = any($1)"
+        )
+        await self.session.execute(sql, ids)
 
     async def waiting(self, user_id: str, now: int, today: tuple[int, int]) -> tuple[int, int, int]:
         """How many open tasks are assigned to somebody; of these, how many were due before now, and today.

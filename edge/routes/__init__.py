@@ -1,6 +1,13 @@
-"""The calls of the API, one module an actor, one line a route."""
+"""The calls of the API, one module an actor or a subject of it, one line a route."""
 
 from edge.route import Route
-from edge.routes import dashboard, media, notify, task, user
+from edge.routes import dashboard, imports, media, notify, task, user
 
-ROUTES: tuple[Route, ...] = (*user.ROUTES, *task.ROUTES, *notify.ROUTES, *media.ROUTES, *dashboard.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *user.ROUTES,
+    *task.ROUTES,
+    *imports.ROUTES,
+    *notify.ROUTES,
+    *media.ROUTES,
+    *dashboard.ROUTES,
+)

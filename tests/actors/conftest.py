@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -14,6 +15,7 @@ from actors.user_actor import UserActor
 from config.settings import Settings
 from runtime import connect
 from runtime.keys import Sealer
+from runtime.late_blobs import LateBlobs
 from runtime.testing import Stage
 from tests.actors.company import Company
 from tests.actors.town import ORIGIN, Town
@@ -30,6 +32,12 @@ async def schemas(url: str, name: str) -> AsyncIterator[Callable[[str], str]]:
     await connection.close()
 
 
+def task_actor(folder: Path) -> TaskActor:
+    """:param folder: where its imports lie."""
+    settings = Settings(blob_url=f"file:{folder}")
+    return TaskActor(blobs=LateBlobs(connect.blobs(settings)), settings=settings)
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> str | None:
     """The address of a PostgreSQL database; None stands for SQLite."""
@@ -38,12 +46,14 @@ def database(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture(scope="session")
-async def stage(database: str | None, run_id: str) -> AsyncIterator[Stage]:
+async def stage(database: str | None, run_id: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """The user and the task actor; hashing is as cheap as argon2 allows."""
     async with contextlib.AsyncExitStack() as stack:
         store_url = await stack.enter_async_context(schemas(database, f"actors_{run_id}")) if database else None
         user = UserActor(settings=Settings(argon2="8,1,1"), sealer=Sealer(b"a key of the tests"))
-        yield await stack.enter_async_context(Stage(user, TaskActor(), store_url=store_url))
+        yield await stack.enter_async_context(
+            Stage(user, task_actor(tmp_path_factory.mktemp("imports")), store_url=store_url)
+        )
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +65,8 @@ async def town(database: str | None, run_id: str, tmp_path_factory: pytest.TempP
         store_url = await stack.enter_async_context(schemas(database, f"town_{run_id}")) if database else None
         user = UserActor(settings=settings, sealer=Sealer(b"a key of the tests"))
         notify = NotifyActor(settings=settings, mailer=connect.mailer(settings))
-        stage = await stack.enter_async_context(Stage(user, TaskActor(), notify, store_url=store_url))
+        task = task_actor(tmp_path_factory.mktemp("imports"))
+        stage = await stack.enter_async_context(Stage(user, task, notify, store_url=store_url))
         yield Town(stage, folder)
 
 

@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from email import message_from_bytes, policy
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,6 @@ from actors.contracts.notify import CountUnread
 from actors.contracts.user import Contact, Person, Register, UserCreated
 from actors.notify_actor import NotifyActor
 from actors.postman import Postman
-from actors.task_actor import TaskActor
 from actors.user_actor import UserActor
 from config.settings import Settings
 from runtime import connect
@@ -24,6 +24,7 @@ from runtime.keys import Sealer
 from runtime.ports import Mail
 from runtime.testing import Stage
 from tests.actors.company import Company
+from tests.actors.conftest import task_actor
 from tests.conformance.smtp_server import Inbox, smtp_server
 
 
@@ -34,12 +35,12 @@ def port(free_port: Callable[[], int]) -> int:
 
 
 @pytest.fixture
-async def stage(port: int) -> AsyncIterator[Stage]:
+async def stage(port: int, tmp_path: Path) -> AsyncIterator[Stage]:
     """On SQLite, where the clock of the stage says when a mail is tried again."""
     settings = Settings(argon2="8,1,1", mail_url=f"smtp://127.0.0.1:{port}?command_timeout_s=0.3")
     mailer = connect.mailer(settings)
     user = UserActor(settings=settings, sealer=Sealer(b"a key of the tests"))
-    async with Stage(user, TaskActor(), NotifyActor(settings=settings, mailer=mailer)) as stage:
+    async with Stage(user, task_actor(tmp_path), NotifyActor(settings=settings, mailer=mailer)) as stage:
         yield stage
     await mailer.close()
 

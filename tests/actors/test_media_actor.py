@@ -122,7 +122,12 @@ async def stand(
         await blobs.open()
         stack.push_async_callback(blobs.close)
         media = MediaActor(blobs=blobs, settings=settings, signing_key=KEY)
-        yield await stack.enter_async_context(Stage(TaskActor(), media, store_url=store_url)), blobs
+        yield (
+            await stack.enter_async_context(
+                Stage(TaskActor(blobs=blobs, settings=settings), media, store_url=store_url)
+            ),
+            blobs,
+        )
 
 
 @pytest.fixture

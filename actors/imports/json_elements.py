@@ -1,0 +1,135 @@
+"""Large JSON files, element by element: in memory is one element, and a piece of the file."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Collection
+from typing import Any, Final
+
+import ijson
+import msgspec
+from ijson.common import ObjectBuilder
+
+from actors.imports.item import Unreadable
+
+LARGEST: Final = 8 << 20
+"""Of one element, or of one text anywhere in the file: characters, and 64 for each value."""
+
+VALUE: Final = 64
+
+STEP: Final = 64 << 10
+"""Bytes that are read before others have their turn; a few ms."""
+
+_LINES = re.compile(rb"[^\n]*\n|[^\n]+")
+_OPEN, _CLOSE = {"start_map", "start_array"}, {"end_map", "end_array"}
+
+
+class Element(msgspec.Struct, frozen=True):
+    """A value below the object that the file is.
+
+    :param name: of the member that it is, or of the list that it is in.
+    :param line: from 1, where it begins.
+    :param value: None when it is too large.
+    """
+
+    name: str
+    line: int
+    value: Any
+    too_large: bool = False
+
+
+async def elements(pieces: AsyncIterator[bytes], names: Collection[str], *, required: str) -> AsyncIterator[Element]:
+    """The elements of the file's lists of these names, and its other members of these names, in their order.
+
+    :param required: a list that must be there.
+    :raises Unreadable: no JSON, no object, or one without that list.
+    """
+    # numbers as floats and without paths: the parser's way with large integers and deep nesting is not to be trusted
+    events = ijson.sendable_list()
+    parser = ijson.basic_parse_coro(events, use_float=True)
+    picker, line, silent = _Picker(names), 1, 0
+    try:
+        async for part in _parts(pieces):
+            parser.send(part)
+            silent = 0 if events else silent + len(part)
+            if silent > LARGEST:
+                raise Unreadable(line, f"there is a text of more than {LARGEST} characters")
+            for event, value in events:
+                if (found := picker.take(event, value, line)) is not None:
+                    yield found
+            events.clear()
+            line += part.endswith(b"\n")
+        parser.close()
+    except ijson.JSONError as error:
+        raise Unreadable(line, f"this is not JSON: {_reason(error)}") from None
+    except UnicodeDecodeError:  # invalid bytes are found before; this comes of an escape alone
+        raise Unreadable(line, "this is not JSON: a text has half a surrogate pair") from None
+    if required not in picker.lists:
+        raise Unreadable(1, f"there is no list {required!r} in this file")
+
+
+async def _parts(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Cut behind each line feed, so that a line's number is known; and wherever a piece ends."""
+    async for piece in pieces:
+        for start in range(0, len(piece), STEP):
+            for part in _LINES.findall(piece[start : start + STEP]):
+                yield part
+            await asyncio.sleep(0)
+
+
+class _Picker:
+    """Follows the parser and builds what is wanted.
+
+    :ivar lists: the names of those that have begun.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self.lists: set[str] = set()
+        self._names = names
+        self._name: str | None = None
+        self._depth = 0
+        self._around = 1
+        """The depth around an element: 1 for a member of the file's object, 2 in a list."""
+        self._builder: ObjectBuilder | None = None
+        self._line: int | None = None
+        self._size = 0
+
+    def take(self, event: str, value: Any, line: int) -> Element | None:
+        """The element that ends with this event, if any does."""
+        self._depth += (event in _OPEN) - (event in _CLOSE)
+        if event == "map_key" and self._depth == 1:
+            self._name = value if value in self._names else None
+            self._around = 1
+            return None
+        if self._name is None:
+            return None
+        if event == "start_array" and self._depth == 2 and self._around == 1:
+            self.lists.add(self._name)
+            self._around = 2
+            return None
+        if self._depth < self._around:  # the list ends
+            self._name = None
+            return None
+        return self._build(self._name, event, value, line)
+
+    def _build(self, name: str, event: str, value: Any, line: int) -> Element | None:
+        if self._line is None:
+            self._line, self._size, self._builder = line, 0, ObjectBuilder()
+        self._size += VALUE + (len(value) if isinstance(value, str) else 0)
+        if self._size > LARGEST:
+            self._builder = None
+        if self._builder is not None:
+            self._builder.event(event, value)
+        if self._depth > self._around:
+            return None
+        builder, begun, self._builder, self._line = self._builder, self._line, None, None
+        if self._around == 1:
+            self._name = None
+        return Element(name, begun, None if builder is None else builder.value, too_large=builder is None)
+
+
+def _reason(error: ijson.JSONError) -> str:
+    """The first line of what the parser says; the others draw an arrow."""
+    text = error.args[0] if error.args else ""
+    return (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).partition("\n")[0]

@@ -1,0 +1,129 @@
+"""What tasks of a foreign source become in a project: which are new, which number each has, and what comes along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from actors.contracts.task import CreateTask
+from actors.contracts.task_label import GREY, Label
+from actors.contracts.values import rfc3339
+from actors.imports.item import ImportedComment, ImportedTask
+from actors.records.comment import CommentRow
+from actors.records.imports import ImportRow
+from actors.records.project import Board
+from actors.records.task import Entry, TaskRecords, TaskRow
+from actors.task_fields import new_task, position
+from runtime.context import Context
+
+
+async def count_new(items: Sequence[ImportedTask], project_id: str | None, records: TaskRecords) -> int:
+    """How many of them `bring` would make."""
+    if project_id is None:
+        return len(items)
+    known = await records.imports.counterparts(project_id, [item.source for item in items])
+    return sum(item.source not in known for item in items)
+
+
+async def bring(
+    items: Sequence[ImportedTask], arriving: ImportRow, project_id: str, records: TaskRecords, ctx: Context[TaskRecords]
+) -> int:
+    """Make those that are not there yet, and the comments that are not there yet; how many tasks are new.
+
+    Numbers are kept where they are free; else a task gets one behind all that the whole source would like to keep.
+    """
+    board = (await records.projects.reserve({project_id: 0}))[project_id]  # and is locked from here on
+    known = await records.imports.counterparts(project_id, [item.source for item in items])
+    new = [item for item in items if item.source not in known]
+    wanted = [item.number for item in new if item.number is not None]
+    taken = await records.imports.numbers_taken(project_id, wanted)
+    labels = await _labels(new, project_id, records, ctx)
+    last_number, last_place = max(board.last_number, arriving.highest), board.last_place
+    tasks: list[TaskRow] = []
+    for item in new:
+        number = item.number
+        if number is None or number in taken:
+            number = last_number = last_number + 1
+        taken.add(number)
+        last_place += 1
+        command = CreateTask(
+            project_id=project_id,
+            title=item.title,
+            description=item.description,
+            status=item.status,
+            label_ids=[labels[label.name] for label in item.labels],
+        )
+        task = new_task(
+            command,
+            id=ctx.new_id(),
+            number=number,
+            position=position(last_place),
+            creator=arriving.user_id,
+            now=item.created_at,
+        )
+        tasks.append(msgspec.structs.replace(task, updated_at=item.updated_at, completed_at=item.completed_at))
+    if tasks:
+        await records.projects.set_board(project_id, Board(last_number, last_place))
+        await records.add(tasks)
+        await records.add_entries([_entry(task, arriving.user_id, ctx) for task in tasks])
+        sources = [item.source for item in new]
+        ids = [task.id for task in tasks]
+        await records.imports.add_counterparts(project_id, list(zip(sources, ids, strict=True)))
+    comments = [_comment(each, task.id, ctx) for item, task in zip(new, tasks, strict=True) for each in item.comments]
+    if comments:
+        await records.comments.add(comments)
+        await records.count_first_comments(sorted({each.task_id for each in comments}))
+    homes = await records.projects_of_tasks(list(known.values())) if known else {}
+    present = [(item, known[item.source]) for item in items if homes.get(known.get(item.source, "")) == project_id]
+    await _bring_later_comments(present, records, ctx)
+    return len(new)
+
+
+async def _labels(
+    items: Sequence[ImportedTask], project_id: str, records: TaskRecords, ctx: Context[TaskRecords]
+) -> dict[str, str]:
+    """Name → id of each label that they carry; those that the project lacks are made."""
+    wanted = {label.name: label.color for item in items for label in item.labels}
+    if not wanted:
+        return {}
+    names = sorted(wanted)
+    found = await records.labels.named(project_id, names)
+    missing = [name for name in names if name not in found]
+    for name in missing:
+        label = Label(id=ctx.new_id(), project_id=project_id, name=name, color=wanted[name] or GREY, version=1)
+        await records.labels.add(label)
+    return await records.labels.named(project_id, names) if missing else found
+
+
+async def _bring_later_comments(
+    present: Sequence[tuple[ImportedTask, str]], records: TaskRecords, ctx: Context[TaskRecords]
+) -> None:
+    """What has been said since about tasks that are there already, in this project and not in its trash.
+
+    :param present: with their ids.
+    """
+    known = await records.comments.sources([task_id for _, task_id in present]) if present else set()
+    for item, task_id in present:
+        later = [_comment(each, task_id, ctx) for each in item.comments if (task_id, each.source) not in known]
+        if later and await records.count_comments(task_id, len(later)) is not None:
+            await records.comments.add(later)
+
+
+def _comment(comment: ImportedComment, task_id: str, ctx: Context[TaskRecords]) -> CommentRow:
+    return CommentRow(
+        id=ctx.new_id(),
+        task_id=task_id,
+        author_id=None,
+        author_name=comment.author,
+        body=comment.body,
+        source=comment.source,
+        created_at=comment.created_at,
+        updated_at=comment.updated_at,
+    )
+
+
+def _entry(task: TaskRow, by: str, ctx: Context[TaskRecords]) -> Entry:
+    """That it came to be, for its history."""
+    became = msgspec.json.encode(rfc3339(task.created_at)).decode()
+    return Entry(ctx.new_id(), task.id, by, "created_at", "null", became, ctx.now)
