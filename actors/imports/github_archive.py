@@ -89,7 +89,7 @@ def _read(element: Element, repository: str, colors: Mapping[str, str | None]) -
     except ValueError as error:  # msgspec.ValidationError is one
         number = element.value.get("number") if isinstance(element.value, dict) else None
         which = f"issue {number}" if isinstance(number, int) else "an issue"
-        return ImportFault(line=element.line, detail=f"{which}: {error}".replace("`", "'"))
+        return ImportFault(line=element.line, detail=one_line(f"{which}: {error}".replace("`", "'"), 300))
 
 
 def _task(issue: _Issue, repository: str, colors: Mapping[str, str | None]) -> ImportedTask:

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from actors.contracts.task import GetTask, ListTasks, Task
+from actors.contracts.task import ListTasks, Task
 from actors.contracts.task_comment import ListComments
 from actors.contracts.task_import import GetImport, Import, ImportFormat, OpenImport, StartImport
 from actors.contracts.task_label import ListLabels
@@ -87,9 +87,9 @@ class Importers(Company):
         """Likewise, and brought to its end."""
         begun = await self.start(content, project_id, **how)
         await self.stage.drain()
-        return await self.look(begun, how.get("caller"))
+        return await self.how_far(begun, how.get("caller"))
 
-    async def look(self, begun: Import, caller: str | None = None) -> Import:
+    async def how_far(self, begun: Import, caller: str | None = None) -> Import:
         return await self.stage.ask(GetImport(id=begun.id), caller=caller or self.ada)
 
     async def tasks_in(self, project_id: str | None, q: str | None = None) -> Sequence[Task]:
@@ -104,9 +104,6 @@ class Importers(Company):
             cursor = page.next_cursor
             if cursor is None:
                 return found
-
-    async def task_again(self, task: Task) -> Task:
-        return await self.stage.ask(GetTask(id=task.id), caller=self.ada)
 
     async def comments(self, task: Task) -> list[tuple[str, str]]:
         """Author and text, oldest first; none has an author of ours."""

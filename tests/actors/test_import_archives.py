@@ -130,6 +130,13 @@ async def test_a_broken_issue_is_told_of_and_stops_nothing(broken: Any, told: st
     assert (await fault(broken)).detail.startswith(told)
 
 
+async def test_what_is_told_is_one_short_line() -> None:
+    told = (await fault(issue(7, state="x\n\0" * 1000))).detail
+    assert len(told) == 300
+    assert told.startswith("issue 7: Invalid enum value")
+    assert told.isprintable()
+
+
 async def test_the_line_is_where_the_issue_begins() -> None:
     content = archive(issue(1), issue(2, body="two\nlines"), None)
     line = content.decode().splitlines().index("  null") + 1

@@ -19,7 +19,7 @@ from actors.contracts.task_import import (
     OpenImport,
     StartImport,
 )
-from actors.contracts.task_project import ListProjects
+from actors.contracts.task_project import DeleteProject, ListProjects
 from actors.contracts.values import Upload
 from actors.task_actor import TaskActor
 from config.settings import Settings
@@ -75,9 +75,9 @@ async def test_an_import_begins_queued_and_ends_done(importers: Importers) -> No
         errors=[],
         created_at=begun.created_at,
     )
-    assert await importers.look(begun) == begun
+    assert await importers.how_far(begun) == begun
     await importers.stage.drain()
-    result = await importers.look(begun)
+    result = await importers.how_far(begun)
     assert (result.status, result.done, result.total, result.created, result.skipped) == ("done", 2, 2, 2, 0)
     assert await importers.objects() == set()
 
@@ -161,41 +161,41 @@ async def test_a_large_archive_comes_in_steps(importers: Importers) -> None:
     begun = await importers.start(archive(*(issue(n, f"Task {n}") for n in range(1, 121))), project.id)
     seen = []
     for _ in range(8):
-        seen.append(await importers.look(begun))
+        seen.append(await importers.how_far(begun))
         await importers.stage.step()
     assert {(each.status, each.done) for each in seen} >= {("queued", 0), ("running", 50), ("running", 100)}
     assert [each.number for each in await importers.tasks_in(project.id)] == list(range(1, 121))
-    assert (await importers.look(begun)).created == 120
+    assert (await importers.how_far(begun)).created == 120
 
 
 async def test_a_step_that_comes_again_does_nothing(importers: Importers) -> None:
     project = await importers.project()
     content = archive(*(issue(n, comments=[comment()]) for n in range(1, 71)))
     begun = await importers.start(content, project.id)
-    while (await importers.look(begun)).done == 0:
+    while (await importers.how_far(begun)).done == 0:
         await importers.stage.step()
     await importers.stage.given(ImportTasks(id=begun.id, place=0))  # and by that, all others
-    result = await importers.look(begun)
+    result = await importers.how_far(begun)
     assert (result.status, result.done, result.created, result.skipped) == ("done", 70, 70, 0)
     await importers.stage.given(ImportTasks(id=begun.id, place=0))
-    assert await importers.look(begun) == result
+    assert await importers.how_far(begun) == result
     assert [task.comment_count for task in await importers.tasks_in(project.id)] == [1] * 70
 
 
 async def test_a_step_that_fails_is_tried_again_and_loses_nothing(importers: Importers) -> None:
     project = await importers.project()
     begun = await importers.start(archive(*(issue(n) for n in range(1, 71))), project.id)
-    while (await importers.look(begun)).done == 0:
+    while (await importers.how_far(begun)).done == 0:
         await importers.stage.step()
     lines = f"imports/{begun.id}/tasks"
     kept = b"".join([piece async for piece in importers.blobs.get(lines)])
     await _put(importers.blobs, lines, b"no task\n" * 10_000)
     with pytest.raises(Exception, match="JSON"):
         await importers.stage.drain()
-    assert (await importers.look(begun)).status == "running"
+    assert (await importers.how_far(begun)).status == "running"
     await _put(importers.blobs, lines, kept)
     await importers.stage.given(ImportTasks(id=begun.id, place=await importers.place(begun)))
-    result = await importers.look(begun)
+    result = await importers.how_far(begun)
     assert (result.status, result.created, result.skipped) == ("done", 70, 0)
     assert len(await importers.tasks_in(project.id)) == 70
 
@@ -204,7 +204,7 @@ async def test_a_file_that_vanished_ends_the_import(importers: Importers) -> Non
     begun = await importers.start(archive(issue(1)))
     await importers.blobs.delete([f"imports/{begun.id}/file"])
     await importers.stage.drain()
-    result = await importers.look(begun)
+    result = await importers.how_far(begun)
     assert (result.status, faults(result)) == ("failed", [(1, "the file is gone; send it again")])
 
 
@@ -214,9 +214,21 @@ async def test_whoever_may_not_write_any_more_imports_no_more(importers: Importe
     begun = await importers.start(archive(issue(1)), project.id, caller=importers.bob)
     await importers.join(project, importers.bob, "viewer")
     await importers.stage.drain()
-    result = await importers.look(begun, importers.bob)
+    result = await importers.how_far(begun, importers.bob)
     assert (result.status, faults(result)) == ("failed", [(1, "your role in this project does not allow this")])
     assert await importers.tasks_in(project.id) == []
+    assert await importers.objects() == set()
+
+
+async def test_a_project_that_is_deleted_ends_its_imports(importers: Importers) -> None:
+    project = await importers.project()
+    begun = await importers.start(archive(*(issue(n) for n in range(1, 71))), project.id)
+    while (await importers.how_far(begun)).done == 0:
+        await importers.stage.step()
+    await importers.stage.ask(DeleteProject(id=project.id), caller=importers.ada)
+    await importers.stage.drain()
+    result = await importers.how_far(begun)
+    assert (result.status, result.created, faults(result)) == ("failed", 50, [(1, "there is no such project")])
     assert await importers.objects() == set()
 
 
@@ -283,10 +295,10 @@ async def test_what_lies_in_the_trash_is_there_and_stays_as_it_is(importers: Imp
     await importers.imported(archive(issue(1)), project.id)
     (task,) = await importers.tasks_in(project.id)
     await importers.stage.ask(DeleteTask(id=task.id), caller=importers.ada)
-    deleted = await importers.task_again(task)
+    deleted = await importers.look(task)
     result = await importers.imported(archive(issue(1, comments=[comment()])), project.id)
     assert (result.created, result.skipped) == (0, 1)
-    assert await importers.task_again(task) == deleted
+    assert await importers.look(task) == deleted
 
 
 async def test_a_dry_run_counts_as_the_real_one_and_changes_nothing(importers: Importers) -> None:
@@ -361,7 +373,7 @@ async def test_a_cancelled_ticket_leaves_nothing(importers: Importers) -> None:
         await importers.stage.ask(CancelImport(id=id), caller=importers.ada)
     await importers.stage.drain()
     assert await importers.objects() == {foreign.key}
-    assert (await importers.look(begun)).status == "done"
+    assert (await importers.how_far(begun)).status == "done"
     await importers.stage.ask(CancelImport(id=foreign.id), caller=importers.bob)
     await importers.stage.drain()
 
@@ -383,7 +395,7 @@ async def test_an_import_that_stands_still_is_given_up(importers: Importers) -> 
     begun = await importers.start(archive(issue(1)))
     importers.stage.advance(hours=73)
     await importers.stage.tick("task", "sweep_imports")
-    result = await importers.look(begun)
+    result = await importers.how_far(begun)
     assert (result.status, faults(result)) == ("failed", [(1, "it could not go on; send the file again")])
     assert await importers.tasks_in(result.project_id) == []
     assert await importers.objects() == set()

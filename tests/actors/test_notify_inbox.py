@@ -10,6 +10,7 @@ import pytest
 from actors.contracts.notify import CountUnread, ListNotifications, Notification, ReadNotifications, Subject
 from actors.contracts.task import DeleteTask, Task, TaskAssigned, TaskCompleted, TaskUpdated, UpdateTask, WatchTask
 from actors.contracts.task_comment import AddComment, Comment, CommentAdded
+from actors.contracts.task_import import Import, ImportDone, ImportFault, ImportStatus
 from actors.contracts.task_project import MemberAdded, RemoveMember
 from actors.contracts.user import Person, UserCreated
 from actors.contracts.values import rfc3339
@@ -218,6 +219,29 @@ async def test_read_ones_are_read_once_and_told_apart(town: Town) -> None:
     assert unread.items == [two]
     await town.stage.ask(ReadNotifications(ids="all"), caller=ada.id)
     assert (await town.stage.ask(CountUnread(), caller=ada.id)).unread == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "errors", "body"),
+    [
+        ("done", [], "Tasks: 9; new: 5; there already: 3"),
+        ("failed", [ImportFault(line=1, detail="this is not JSON")], "It failed: this is not JSON"),
+    ],
+)
+async def test_who_began_an_import_is_told_how_it_ended(
+    town: Town, status: ImportStatus, errors: list[ImportFault], body: str
+) -> None:
+    ada = await town.person("Ada")
+    id = str(uuid.uuid4())
+    result = Import(
+        id=id, format="github-archive", project_id=None, dry_run=False, status=status, done=9, total=9, created=5,
+        skipped=3, errors=errors, created_at=AT,
+    )  # fmt: skip
+    await town.stage.given(ImportDone(result=result, name="our.json", user_id=ada.id, at=AT))
+    (told,) = await town.inbox(ada)
+    assert (told.kind, told.title, told.body) == ("import_done", "An import has ended: our.json", body)
+    assert (told.subject, told.actor_id) == (Subject(type="import", id=id), None)
+    assert town.mails(ada) == []
 
 
 async def test_b77_foreign_ids_are_ignored(town: Town) -> None:
