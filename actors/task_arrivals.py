@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -36,57 +36,72 @@ async def bring(
     board = (await records.projects.reserve({project_id: 0}))[project_id]  # and is locked from here on
     known = await records.imports.counterparts(project_id, [item.source for item in items])
     new = [item for item in items if item.source not in known]
-    wanted = [item.number for item in new if item.number is not None]
+    if new:
+        labels = await _labels(new, project_id, records, ctx)
+        numbers = await _numbers(new, project_id, max(board.last_number, arriving.highest), records)
+        tasks = [
+            _task(item, number, board.last_place + n, labels, arriving, project_id, ctx)
+            for n, (item, number) in enumerate(zip(new, numbers, strict=True), 1)
+        ]
+        last_number = max(board.last_number, arriving.highest, *numbers)
+        await records.projects.set_board(project_id, Board(last_number, board.last_place + len(new)))
+        await records.add(tasks)
+        await records.add_entries([_entry(task, ctx) for task in tasks])
+        pairs = list(zip(new, tasks, strict=True))
+        await records.imports.add_counterparts(project_id, [(item.source, task.id) for item, task in pairs])
+        comments = [_comment(each, task.id, ctx) for item, task in pairs for each in item.comments]
+        await records.comments.add(comments)
+        await records.count_first_comments(sorted({each.task_id for each in comments}))
+    if known:
+        homes = await records.projects_of_tasks(list(known.values()))
+        old = ((item, known[item.source]) for item in items if item.source in known)
+        await _bring_later_comments([(item, id) for item, id in old if homes.get(id) == project_id], records, ctx)
+    return len(new)
+
+
+async def _numbers(
+    items: Sequence[ImportedTask], project_id: str, last_number: int, records: TaskRecords
+) -> Sequence[int]:
+    """Which number each of them gets. :param last_number: behind which those are that nobody else would like."""
+    wanted = [item.number for item in items if item.number is not None]
     taken = await records.imports.numbers_taken(project_id, wanted)
-    labels = await _labels(new, project_id, records, ctx)
-    last_number, last_place = max(board.last_number, arriving.highest), board.last_place
-    tasks: list[TaskRow] = []
-    for item in new:
+    numbers = []
+    for item in items:
         number = item.number
         if number is None or number in taken:
             number = last_number = last_number + 1
         taken.add(number)
-        last_place += 1
-        command = CreateTask(
-            project_id=project_id,
-            title=item.title,
-            description=item.description,
-            status=item.status,
-            label_ids=[labels[label.name] for label in item.labels],
-        )
-        task = new_task(
-            command,
-            id=ctx.new_id(),
-            number=number,
-            position=position(last_place),
-            creator=arriving.user_id,
-            now=item.created_at,
-        )
-        tasks.append(msgspec.structs.replace(task, updated_at=item.updated_at, completed_at=item.completed_at))
-    if tasks:
-        await records.projects.set_board(project_id, Board(last_number, last_place))
-        await records.add(tasks)
-        await records.add_entries([_entry(task, arriving.user_id, ctx) for task in tasks])
-        sources = [item.source for item in new]
-        ids = [task.id for task in tasks]
-        await records.imports.add_counterparts(project_id, list(zip(sources, ids, strict=True)))
-    comments = [_comment(each, task.id, ctx) for item, task in zip(new, tasks, strict=True) for each in item.comments]
-    if comments:
-        await records.comments.add(comments)
-        await records.count_first_comments(sorted({each.task_id for each in comments}))
-    homes = await records.projects_of_tasks(list(known.values())) if known else {}
-    present = [(item, known[item.source]) for item in items if homes.get(known.get(item.source, "")) == project_id]
-    await _bring_later_comments(present, records, ctx)
-    return len(new)
+        numbers.append(number)
+    return numbers
+
+
+def _task(
+    item: ImportedTask,
+    number: int,
+    place: int,
+    labels: Mapping[str, str],
+    arriving: ImportRow,
+    project_id: str,
+    ctx: Context[TaskRecords],
+) -> TaskRow:
+    """:param place: on the board. :param labels: name → id."""
+    command = CreateTask(
+        project_id=project_id,
+        title=item.title,
+        description=item.description,
+        status=item.status,
+        label_ids=[labels[label.name] for label in item.labels],
+    )
+    id, creator = ctx.new_id(), arriving.user_id
+    task = new_task(command, id=id, number=number, position=position(place), creator=creator, now=item.created_at)
+    return msgspec.structs.replace(task, updated_at=item.updated_at, completed_at=item.completed_at)
 
 
 async def _labels(
     items: Sequence[ImportedTask], project_id: str, records: TaskRecords, ctx: Context[TaskRecords]
-) -> dict[str, str]:
+) -> Mapping[str, str]:
     """Name → id of each label that they carry; those that the project lacks are made."""
     wanted = {label.name: label.color for item in items for label in item.labels}
-    if not wanted:
-        return {}
     names = sorted(wanted)
     found = await records.labels.named(project_id, names)
     missing = [name for name in names if name not in found]
@@ -103,7 +118,7 @@ async def _bring_later_comments(
 
     :param present: with their ids.
     """
-    known = await records.comments.sources([task_id for _, task_id in present]) if present else set()
+    known = await records.comments.sources([task_id for _, task_id in present])
     for item, task_id in present:
         later = [_comment(each, task_id, ctx) for each in item.comments if (task_id, each.source) not in known]
         if later and await records.count_comments(task_id, len(later)) is not None:
@@ -123,7 +138,7 @@ def _comment(comment: ImportedComment, task_id: str, ctx: Context[TaskRecords]) 
     )
 
 
-def _entry(task: TaskRow, by: str, ctx: Context[TaskRecords]) -> Entry:
+def _entry(task: TaskRow, ctx: Context[TaskRecords]) -> Entry:
     """That it came to be, for its history."""
     became = msgspec.json.encode(rfc3339(task.created_at)).decode()
-    return Entry(ctx.new_id(), task.id, by, "created_at", "null", became, ctx.now)
+    return Entry(ctx.new_id(), task.id, task.created_by, "created_at", "null", became, ctx.now)
