@@ -15,7 +15,7 @@ NOTHING = "[]"
 
 
 class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `import`; times are ms since the epoch. `open`: its file may still be on its way.
+    """A row of `import`; times are ms since the epoch. `open`: its file may still be on its way, of whatever format.
 
     :param name: of the file.
     :param mapping: JSON text.
