@@ -7,13 +7,11 @@ import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.actors.importing import archive, comment, issue
-from tests.edge.whole_house import BOUNDARY, House, Parts, Uploader, form, house_of
-from tests.system.world import Answer
+from tests.edge.whole_house import House, Parts, Uploader, house_of
 
 LIMIT = 300_000
 FORMAT = ("format", None, b"github-archive")
@@ -28,23 +26,6 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
 @pytest.fixture(scope="module")
 async def ada(house: House) -> Uploader:
     return await house.person()
-
-
-async def send(person: Uploader, parts: Parts, **headers: str) -> Answer:
-    headers.setdefault("content_type", f"multipart/form-data; boundary={BOUNDARY}")
-    return await person.api("POST", "/v1/imports", body=form(parts), **headers)
-
-
-async def ended(person: Uploader, answer: Answer) -> Any:
-    """The import, when it has."""
-    deadline = time.monotonic() + 10
-    while True:
-        got = await person("GET", answer.headers["Location"])
-        assert got.status == 200, got
-        if got.json["status"] in ("done", "failed"):
-            return got.json
-        assert time.monotonic() < deadline, got.json
-        await asyncio.sleep(0.02)
 
 
 def files(house: House) -> set[str]:
@@ -63,7 +44,7 @@ async def until_none(house: House) -> None:
 async def test_an_import_is_accepted_and_can_be_followed(house: House, ada: Uploader) -> None:
     project = await ada.api.project()
     content = archive(issue(1, "Order brass", comments=[comment("Soon")]), issue(2, None))  # type: ignore[arg-type] # on purpose
-    answer = await send(ada, [FORMAT, ("project_id", None, project.encode()), ("file", "a.json", content)])
+    answer = await ada.send_import([FORMAT, ("project_id", None, project.encode()), ("file", "a.json", content)])
     assert answer.status == 202, answer
     begun = answer.json
     assert answer.headers["Location"] == f"/v1/imports/{begun['id']}"
@@ -80,7 +61,7 @@ async def test_an_import_is_accepted_and_can_be_followed(house: House, ada: Uplo
         "errors": [],
         "created_at": begun["created_at"],
     }
-    result = await ended(ada, answer)
+    result = await ada.ended(answer)
     (error,) = result["errors"]
     assert error["detail"].startswith("issue 2: ")
     assert result == {**begun, "status": "done", "done": 2, "total": 2, "created": 1, "errors": [error]}
@@ -105,13 +86,13 @@ async def test_an_import_is_accepted_and_can_be_followed(house: House, ada: Uplo
 
 async def test_the_same_import_with_the_same_key_is_begun_once(house: House, ada: Uploader) -> None:
     parts: Parts = [("file", "a.json", archive(issue(1))), FORMAT]
-    first = await send(ada, parts, idempotency_key="one")
-    again = await send(ada, parts, idempotency_key="one")
+    first = await ada.send_import(parts, idempotency_key="one")
+    again = await ada.send_import(parts, idempotency_key="one")
     assert (again.status, again.body) == (202, first.body)
     assert again.headers["Idempotency-Replayed"] == "true"
-    reused = await send(ada, [("file", "a.json", archive(issue(2))), FORMAT], idempotency_key="one")
+    reused = await ada.send_import([("file", "a.json", archive(issue(2))), FORMAT], idempotency_key="one")
     assert (reused.status, reused.problem()) == (422, "idempotency.key_reused")
-    assert (await ended(ada, first))["created"] == 1
+    assert (await ada.ended(first))["created"] == 1
     projects = (await ada("GET", "/v1/projects")).json["items"]
     assert [each["name"] for each in projects].count("moon/apollo") == 1
     await until_none(house)
@@ -120,18 +101,18 @@ async def test_the_same_import_with_the_same_key_is_begun_once(house: House, ada
 async def test_a_dry_run_makes_nothing(ada: Uploader) -> None:
     before = (await ada("GET", "/v1/projects")).json
     parts: Parts = [FORMAT, ("dry_run", None, b"true"), ("mapping", None, b'{"a": "b"}')]
-    answer = await send(ada, [*parts, ("file", "a.json", archive(issue(1)))])
+    answer = await ada.send_import([*parts, ("file", "a.json", archive(issue(1)))])
     assert answer.status == 202, answer
-    result = await ended(ada, answer)
+    result = await ada.ended(answer)
     assert (result["dry_run"], result["project_id"], result["created"]) == (True, None, 1)
     assert (await ada("GET", "/v1/projects")).json == before
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"[]", archive(issue(1))[:-20]])
 async def test_what_cannot_be_read_fails_and_says_why(house: House, ada: Uploader, content: bytes) -> None:
-    answer = await send(ada, [FORMAT, ("file", "a.json", content)])
+    answer = await ada.send_import([FORMAT, ("file", "a.json", content)])
     assert answer.status == 202
-    result = await ended(ada, answer)
+    result = await ada.ended(answer)
     assert (result["status"], result["created"], len(result["errors"])) == ("failed", 0, 1)
     assert result["errors"][0].keys() == {"line", "detail"}
     await until_none(house)
@@ -139,7 +120,7 @@ async def test_what_cannot_be_read_fails_and_says_why(house: House, ada: Uploade
 
 async def test_a_file_beyond_the_limit_is_refused(house: House, ada: Uploader) -> None:
     for size in (LIMIT + 1, 3 * LIMIT):
-        answer = await send(ada, [FORMAT, ("file", "a.json", b"x" * size)])
+        answer = await ada.send_import([FORMAT, ("file", "a.json", b"x" * size)])
         assert (answer.status, answer.problem()) == (413, "request.too_large")
     await until_none(house)
 
@@ -171,7 +152,7 @@ async def test_what_is_no_form_is_refused(ada: Uploader) -> None:
     ],
 )
 async def test_wrong_fields_are_named(house: House, ada: Uploader, parts: Parts, pointers: list[str]) -> None:
-    answer = await send(ada, parts)
+    answer = await ada.send_import(parts)
     assert (answer.status, answer.problem()) == (422, "request.invalid")
     assert [each["pointer"] for each in answer.json["errors"]] == pointers
     await until_none(house)
@@ -180,19 +161,19 @@ async def test_wrong_fields_are_named(house: House, ada: Uploader, parts: Parts,
 async def test_who_may_not_write_to_a_project_is_refused(house: House, ada: Uploader) -> None:
     bob, project = await house.person("Bob"), await ada.api.project()
     parts: Parts = [FORMAT, ("project_id", None, project.encode()), ("file", "a.json", archive())]
-    answer = await send(bob, parts)
+    answer = await bob.send_import(parts)
     assert (answer.status, answer.problem()) == (404, "project.not_found")
     await ada.join(project, bob, "viewer")
-    answer = await send(bob, parts)
+    answer = await bob.send_import(parts)
     assert (answer.status, answer.problem()) == (403, "auth.forbidden")
     await ada.join(project, bob, "editor")
-    answer = await send(bob, parts)
+    answer = await bob.send_import(parts)
     assert answer.status == 202
     hidden = await ada("GET", answer.headers["Location"])
     assert (hidden.status, hidden.problem()) == (404, "import.not_found")
     malformed = await ada("GET", "/v1/imports/x")
     assert (malformed.status, malformed.problem()) == (404, "import.not_found")
-    await ended(bob, answer)
+    await bob.ended(answer)
     await until_none(house)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from runtime import connect
 from runtime.errors import SettingError
+from tests.actors.importing import archive, issue
 from tests.conformance.proxy import Proxy
 from tests.edge.whole_house import BOUNDARY, Uploader, form, house_of, objects
 from tests.servers.processes import free_port
@@ -133,3 +134,22 @@ async def test_a_wrong_address_of_the_store_is_noticed_at_boot(tmp_path: Path, u
     with pytest.raises(SettingError):
         async with house_of(tmp_path, blob_url=url):
             pass
+
+
+async def test_imports_go_through_s3_and_leave_nothing(tmp_path: Path, s3_url: str) -> None:
+    async with house_of(tmp_path, blob_url=bucket(s3_url)) as house:
+        ada = await house.person()
+        results = []
+        for content in (archive(*map(issue, range(1, 121))), archive(), b"no archive"):
+            begun = await ada.send_import([("format", None, b"github-archive"), ("file", "a.json", content)])
+            assert begun.status == 202, begun
+            result = await ada.ended(begun)
+            results.append((result["status"], result["done"], result["created"]))
+        assert results == [("done", 120, 120), ("done", 0, 0), ("failed", 0, 0)]
+        blobs = connect.blobs(house.app.settings)
+        await blobs.open()
+        deadline = time.monotonic() + 5
+        while left := await objects(blobs):
+            assert time.monotonic() < deadline, left
+            await asyncio.sleep(0.05)
+        await blobs.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -49,10 +51,10 @@ class Uploader:
         """A form to /v1/media."""
         return await self.send(form(parts, boundary=boundary), boundary=boundary, **headers)
 
-    async def send(self, body: bytes, *, boundary: str = BOUNDARY, **headers: str) -> Answer:
-        """A body to /v1/media."""
+    async def send(self, body: bytes, *, boundary: str = BOUNDARY, path: str = "/v1/media", **headers: str) -> Answer:
+        """A body to /v1/media, or elsewhere."""
         headers.setdefault("content_type", f"multipart/form-data; boundary={boundary}")
-        return await self.api("POST", "/v1/media", body=body, **headers)
+        return await self.api("POST", path, body=body, **headers)
 
     async def upload(self, content: bytes = b"text", name: str = "a.txt", **fields: str) -> Any:
         """A file; its Media."""
@@ -61,6 +63,21 @@ class Uploader:
         )
         assert answer.status == 201, answer
         return answer.json
+
+    async def send_import(self, parts: Parts, **headers: str) -> Answer:
+        """A form to /v1/imports."""
+        return await self.send(form(parts), path="/v1/imports", **headers)
+
+    async def ended(self, begun: Answer) -> Any:
+        """The import, when it has."""
+        deadline = time.monotonic() + 30
+        while True:
+            got = await self("GET", begun.headers["Location"])
+            assert got.status == 200, got
+            if got.json["status"] in ("done", "failed"):
+                return got.json
+            assert time.monotonic() < deadline, got.json
+            await asyncio.sleep(0.02)
 
     async def url(self, media: Mapping[str, Any], query: str = "") -> str:
         answer = await self.api("GET", f"/v1/media/{media['id']}/url{query}")
