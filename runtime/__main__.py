@@ -72,7 +72,7 @@ def announce(app: App) -> None:
         "A first request:\n"
         f"  curl -i {app.address}/v1/users -H 'Content-Type: application/json' \\\n"
         '    -d \'{"email": "ada@example.org", "password": "a long enough phrase", "name": "Ada"}\'\n'
-        f"All the others: {app.address}/openapi.json",
+        f"All the others: {app.address}/docs",
         flush=True,
     )
 
