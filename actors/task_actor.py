@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -18,6 +19,7 @@ from actors.contracts.task import (
     TaskAccess,
     TaskCreated,
     TaskDeleted,
+    TasksErased,
     UpdateTask,
     VouchForTask,
 )
@@ -33,7 +35,7 @@ from actors.task_imports import Imports
 from actors.task_labels import Labels
 from actors.task_links import Links
 from actors.task_mentions import Known, Mentions
-from actors.task_projects import Projects
+from actors.task_projects import ERASED_AT_ONCE, Projects
 from actors.task_rights import (
     EVERYONE,
     WRITERS,
@@ -45,10 +47,13 @@ from actors.task_rights import (
     task_for,
 )
 from actors.task_summary import Summary
-from runtime.actor import Actor, handles
+from runtime.actor import Actor, every, handles
 from runtime.context import Context, ManyContext
 from runtime.errors import Refusal
-from runtime.message import Grant, Page, encode
+from runtime.message import Grant, Page, Tick, encode
+
+IN_TRASH_MS: Final = 30 * 24 * 3600 * 1000
+"""How long the trash keeps a task."""
 
 
 class TaskActor(Projects, Labels, Links, Comments, Summary, Imports, Actor[TaskRecords]):
@@ -199,6 +204,13 @@ class TaskActor(Projects, Labels, Links, Comments, Summary, Imports, Actor[TaskR
             changes.append((was, view, changed))
         await tell_of_changes(changes, ctx)
         return (await task_for(command.id, ctx, *WRITERS)).view()
+
+    @every(minutes=1)
+    async def empty_trash(self, tick: Tick, ctx: Context[TaskRecords]) -> None:
+        """Erase the next of what has been in the trash for too long; emits TasksErased."""
+        gone = await ctx.records.erase_trash(ctx.now - IN_TRASH_MS, ERASED_AT_ONCE)
+        if gone:
+            ctx.emit(TasksErased(task_ids=gone))
 
     # ------------------------------------------------------------------------------------ what they share
 

@@ -200,13 +200,16 @@ class TaskRecords:
         return [TaskRow(*row.values()) for row in rows]
 
     async def restore(self, task: TaskRow, now: int) -> list[TaskRow]:
-        """Undelete a task, and those below it that were deleted with it; those, as they are now."""
+        """Undelete a task, and those below it that were deleted with it; those, as they are now.
+
+        What is below a task that is deleted, or gone, is below none any more.
+        """
         rows = await self.session.fetch(
             "with recursive tree (id) as (select id from task where id = $1"  # noqa: S608 # constants
             " union select t.id from task t join tree on t.parent_id = tree.id where t.deleted_with = $2)"
             " update task set deleted_at = null, deleted_with = null, updated_at = $3, version = version + 1,"
-            " parent_id = case when id = $1 and parent_id in (select id from task where deleted_at is not null)"
-            " then null else parent_id end"
+            " parent_id = case when id <> $1 or exists"
+            " (select 1 from task p where p.id = task.parent_id and p.deleted_at is null) then parent_id end"
             f" where id in (select id from tree) returning {', '.join(COLUMNS)}",
             task.id,
             task.deleted_with,
@@ -219,6 +222,15 @@ class TaskRecords:
         rows = await self.session.fetch(
             "delete from task where id in (select id from task where project_id = $1 limit $2) returning id",
             project_id,
+            limit,
+        )
+        return [row["id"] for row in rows]
+
+    async def erase_trash(self, before: int, limit: int) -> list[str]:
+        """Delete some of the tasks for good that went to the trash before; their ids."""
+        rows = await self.session.fetch(
+            "delete from task where id in (select id from task where deleted_at < $1 limit $2) returning id",
+            before,
             limit,
         )
         return [row["id"] for row in rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -87,21 +87,29 @@ async def page(session: Session, query: ListTasks, user_id: str, after: tuple[in
     if search is not None and not search:
         return []
     by = order(query.sort)
-    conditions = _conditions(query, user_id, search, session.dialect)
+    conditions = _conditions(query, user_id)
+    few = _few(query)
+    if search is not None:
+        rare = await words.with_rare_term(session, search)
+        if rare is not None:
+            few = True
+            conditions.add("{t}.id = any({0})", rare)
+        for pattern in words.patterns(search):
+            conditions.add(words.HAS, pattern)
     if after is not None:
         conditions.add(f"({by.sql}, {{t}}.id) {'<' if by.descending else '>'} ({{0}}, {{1}})", *after)
     members = "m.user_id = $1"
     if query.project_id:
         members += f" and m.project_id = any({conditions.argument(query.project_id)})"
-    if by.column == "created_at" and not query.deleted and not _selective(query):
+    if by.column == "created_at" and not query.deleted and not few:
         edge = await _edge(session, conditions, members, by, query.limit)
         if edge is not None:
             nearer = conditions.copy()
             nearer.add(f"{{t}}.created_at {'>=' if by.descending else '<='} {{0}}", edge)
-            found = await _fetch(session, query, nearer, members, by)
+            found = await _fetch(session, query, nearer, members, by, few=few)
             if len(found) > query.limit:  # else some of them went to the trash since
                 return found
-    return await _fetch(session, query, conditions, members, by)
+    return await _fetch(session, query, conditions, members, by, few=few)
 
 
 async def _edge(session: Session, conditions: Conditions, members: str, by: Order, limit: int) -> int | None:
@@ -122,10 +130,12 @@ async def _edge(session: Session, conditions: Conditions, members: str, by: Orde
     return max(edges) if by.descending else min(edges)
 
 
-async def _fetch(session: Session, query: ListTasks, conditions: Conditions, members: str, by: Order) -> list[Seen]:
+async def _fetch(
+    session: Session, query: ListTasks, conditions: Conditions, members: str, by: Order, *, few: bool
+) -> list[Seen]:
     direction = "desc" if by.descending else "asc"
     # SQLite, which knows nothing of how many rows there are, joins in the order of `cross join`
-    tables = "task t cross join member m" if _selective(query) else "member m cross join task t"
+    tables = "task t cross join member m" if few else "member m cross join task t"
     sql = (
         f"select {SEEN} from {tables} left join watcher v on v.task_id = t.id and v.user_id = m.user_id"  # noqa: S608 # code and places
         f" where t.project_id = m.project_id and {members} and {conditions.of('t')}"
@@ -134,9 +144,7 @@ async def _fetch(session: Session, query: ListTasks, conditions: Conditions, mem
     return [seen_of(list(row.values())) for row in await session.fetch(sql, *conditions.args)]
 
 
-def _conditions(
-    query: ListTasks, user_id: str, search: words.Search | None, dialect: Literal["postgresql", "sqlite"]
-) -> Conditions:
+def _conditions(query: ListTasks, user_id: str) -> Conditions:
     conditions = Conditions(user_id)
     conditions.add("{t}.deleted_at is not null" if query.deleted else "{t}.deleted_at is null")
     if query.status:
@@ -162,9 +170,6 @@ def _conditions(
     ):
         if time is not None:
             conditions.add(comparison, milliseconds(time))
-    if search is not None:
-        for sql, argument in words.conditions(search, dialect):
-            conditions.add(sql, argument)
     return conditions
 
 
@@ -177,8 +182,8 @@ def _any_of(conditions: Conditions, text: str, values: list[str], missing: str, 
         conditions.add(text, values)
 
 
-def _selective(query: ListTasks) -> bool:
+def _few(query: ListTasks) -> bool:
     """Whether an index leads from the filters to the few tasks that meet them."""
     assigned = query.assignee_id and "none" not in query.assignee_id
     below = query.parent_id and "none" not in query.parent_id
-    return bool(query.q or query.label_id or assigned or below)
+    return bool(query.label_id or assigned or below)

@@ -12,8 +12,16 @@ from typing import Final, Literal
 
 import msgspec
 
+from runtime.ports import Session
+
 LONGEST: Final = 100
 """Characters of a word; a longer one counts as several. PostgreSQL takes lexemes of less than 2 KiB."""
+
+FEW: Final = 1000
+"""Hits of a term that is rare."""
+
+TRIED: Final = 3
+"""Terms of a search that are tried for being rare."""
 
 BORDER: Final = "|"
 """Between two texts: no phrase reaches over it, and no search can name it."""
@@ -59,44 +67,46 @@ def parsed(query: str) -> Search:
     return Search(words, prefixes, phrases)
 
 
-def conditions(search: Search, dialect: Literal["postgresql", "sqlite"]) -> list[tuple[str, str]]:
-    """Conditions on the task `{t}`, each with its argument `{0}`. Each word may be in the task or in any comment on it.
-
-    One term is looked up in the indexes: the longest one, since that is likely to be rare. Whether the others are there
-    is then a matter of the few tasks that have it.
-    """
-    whole = list(dict.fromkeys(search.words))
-    begun = list(dict.fromkeys(search.prefixes))
-    lead = max(whole + begun, key=len)
-    if lead in whole:
-        whole.remove(lead)
-        found = [_indexed(lead, dialect, begins=False)]
-    else:
-        begun.remove(lead)
-        found = [_indexed(lead, dialect, begins=True)]
-    patterns = [f"% {text} %" for text in whole + search.phrases] + [f"% {prefix}%" for prefix in begun]
-    return found + [(_THERE, pattern) for pattern in patterns]
+def patterns(search: Search) -> list[str]:
+    """What `HAS` must be true for: each of them, whether in the task or in a comment on it."""
+    whole = dict.fromkeys([*search.words, *search.phrases])
+    return [f"% {text} %" for text in whole] + [f"% {prefix}%" for prefix in dict.fromkeys(search.prefixes)]
 
 
 # nothing in folded words means anything to `like`
-_THERE = (
+HAS: Final = (
     "(' ' || {t}.words || ' ' like {0}"
     " or exists (select 1 from comment c where c.task_id = {t}.id and ' ' || c.words || ' ' like {0}))"
 )
+"""A condition on the task `{t}` for the pattern `{0}`."""
 
 
-def _indexed(word: str, dialect: Literal["postgresql", "sqlite"], *, begins: bool) -> tuple[str, str]:
+async def with_rare_term(session: Session, search: Search) -> list[str] | None:
+    """The tasks that have one term of a search, they or comments on them, by the indexes; None: all terms are common.
+
+    The longest terms are tried, since they are likely to be rare. Of common ones no index knows which tasks are the
+    caller's, and going through those is sooner done, the more common the terms are.
+    """
+    terms = [(word, False) for word in search.words] + [(prefix, True) for prefix in search.prefixes]
+    for term, begins in sorted(terms, key=lambda term: -len(term[0]))[:TRIED]:
+        sql, argument = _indexed(term, session.dialect, begins=begins)
+        rows = await session.fetch(f"{sql} limit {FEW + 1}", argument)
+        if len(rows) <= FEW:
+            return list({row["task_id"] for row in rows})
+    return None
+
+
+def _indexed(term: str, dialect: Literal["postgresql", "sqlite"], *, begins: bool) -> tuple[str, str]:
     """:param begins: it is the beginning of a word."""
     if dialect == "postgresql":
-        vector = "array_to_tsvector(string_to_array(words, ' ')) @@ cast(cast({0} as text) as tsquery)"
-        sql = f"{{t}}.id in (select id from task where {vector} union all select task_id from comment where {vector})"  # noqa: S608 # constants
-        return sql, f"'{word}':*" if begins else f"'{word}'"
+        has = "array_to_tsvector(string_to_array(words, ' ')) @@ cast(cast($1 as text) as tsquery)"
+        sql = f"select id as task_id from task where {has} union all select task_id from comment where {has}"  # noqa: S608 # constants
+        return sql, f"'{term}':*" if begins else f"'{term}'"
     sql = (
-        "{t}.id in (select r.task_id from task_words w join task_row r on r.row = w.rowid where task_words match {0}"
-        " union all select r.task_id from comment_words w join comment_row r on r.row = w.rowid"
-        " where comment_words match {0})"
+        "select r.task_id from task_words w join task_row r on r.row = w.rowid where task_words match $1 union all"
+        " select r.task_id from comment_words w join comment_row r on r.row = w.rowid where comment_words match $1"
     )
-    return sql, f'"{word}" *' if begins else f'"{word}"'
+    return sql, f'"{term}" *' if begins else f'"{term}"'
 
 
 def _words(text: str) -> list[str]:

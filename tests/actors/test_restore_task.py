@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from actors.contracts.task import DeleteTask, ListTasks, RestoreTask, TaskUpdated
+from actors.contracts.task import DeleteTask, GetTask, ListTasks, RestoreTask, TasksErased, TaskUpdated
 from runtime.errors import Forbidden, NotFound
 from runtime.testing import Stage
 from tests.actors.company import Company
@@ -78,3 +78,25 @@ async def test_restored_and_deleted_at_once_is_one_or_the_other_as_a_whole(stage
         )
         one, other = await company.look(top), await company.look(below)
         assert (one.deleted_at is None) == (other.deleted_at is None)
+
+
+async def test_after_thirty_days_the_trash_is_emptied(stage: Stage, company: Company) -> None:
+    project = await company.project()
+    old, kept = await company.task(project, "old"), await company.task(project, "kept")
+    await company.comment(old)
+    await stage.ask(DeleteTask(id=old.id), caller=company.ada)
+    stage.advance(hours=1)
+    fresh = await company.task(project, "fresh")
+    await stage.ask(DeleteTask(id=fresh.id), caller=company.ada)
+    stage.advance(hours=30 * 24 - 1)
+    await stage.tick("task", "empty_trash")
+    assert (await company.look(old)).deleted_at  # not before
+    stage.advance(minutes=1)
+    company.events()
+    await stage.tick("task", "empty_trash")
+    await company.refuses(NotFound, "task.not_found", company.ada, GetTask(id=old.id), RestoreTask(id=old.id))
+    assert (await company.look(fresh)).deleted_at
+    assert await company.look(kept) == kept
+    (erased,) = company.events()
+    assert isinstance(erased, TasksErased)
+    assert old.id in erased.task_ids
