@@ -180,7 +180,7 @@ class TaskActor(Projects, Labels, Links, Comments, Summary, Imports, Actor[TaskR
         check_match(command.if_match, seen.task.version, "task")
         views = [task.view() for task in await ctx.records.trash(command.id, ctx.now)]
         await ctx.records.add_entries([entry(ctx, view, "deleted_at", None, view.deleted_at) for view in views])
-        audiences = await ctx.records.audiences([view.id for view in views])
+        audiences = await ctx.records.audience.of([view.id for view in views])
         for view in views:
             ctx.emit(
                 TaskDeleted(task=view, actor_id=ctx.caller.id, at=rfc3339(ctx.now), audience_ids=audiences[view.id])

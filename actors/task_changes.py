@@ -80,7 +80,7 @@ async def tell_of_changes(
         for field in changed
     ]
     await ctx.records.add_entries(entries)
-    audiences = await ctx.records.audiences([now.id for _, now, _ in changes])
+    audiences = await ctx.records.audience.of([now.id for _, now, _ in changes])
     for _, now, changed in changes:
         ctx.emit(
             TaskUpdated(

@@ -57,7 +57,7 @@ class Comments:
         )
         await ctx.records.comments.add([row])
         comment, view = row.view(), task.view(watching=seen.watching)
-        audience = (await ctx.records.audiences([task.id]))[task.id]
+        audience = (await ctx.records.audience.of([task.id]))[task.id]
         ctx.emit(
             CommentAdded(comment=comment, task=view, actor_id=caller, at=comment.created_at, audience_ids=audience)
         )

@@ -72,7 +72,7 @@ class Links:
         """Let the caller watch. Refuses `task.not_found` and `task.deleted`."""
         seen = await locked_task_for(command.id, ctx, *EVERYONE)
         check_kept(seen)
-        if not await ctx.records.watch(command.id, caller_of(ctx)):
+        if not await ctx.records.audience.watch(command.id, caller_of(ctx)):
             return seen.view()
         return (await task_for(command.id, ctx, *EVERYONE)).view()
 
@@ -82,7 +82,7 @@ class Links:
         seen = await locked_task_for(command.id, ctx, *EVERYONE)
         check_kept(seen)
         check_match(command.if_match, seen.task.version, "task")
-        if not await ctx.records.unwatch(command.id, caller_of(ctx)):
+        if not await ctx.records.audience.unwatch(command.id, caller_of(ctx)):
             return seen.view()
         return (await task_for(command.id, ctx, *EVERYONE)).view()
 

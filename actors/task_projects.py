@@ -193,7 +193,7 @@ class Projects:
             raise _last_owner()
         await projects.lock([project.id])  # nobody assigns them meanwhile
         await projects.remove_member(project.id, leaver)
-        await ctx.records.unwatch_all(project.id, leaver)
+        await ctx.records.audience.unwatch_all(project.id, leaver)
         await unlink_everywhere("assignee_ids", leaver, project.id, ctx)
         ctx.emit(_removed(project, leaver, ctx))
 

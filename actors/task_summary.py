@@ -26,7 +26,7 @@ class Summary:
         caller, projects = caller_of(ctx), ctx.records.projects
         person = await projects.person(caller)
         today = day_of(ctx.now, person.timezone if person else "UTC")
-        assigned, overdue, due_today = await ctx.records.waiting(caller, ctx.now, today)
+        assigned, overdue, due_today = await ctx.records.audience.waiting(caller, ctx.now, today)
         newest = await projects.page_of(caller, limit=NEWEST, after=None)
         return TaskSummary(
             assigned=assigned,
