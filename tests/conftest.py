@@ -76,9 +76,9 @@ def _lacking(complaint: str) -> NoReturn:
     pytest.skip(complaint)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def containers(request: pytest.FixtureRequest, run_id: str) -> AsyncIterator[compose.Compose]:
-    """What `compose.yaml` brings up. Skips without a container engine; in CI, one must work where it is there."""
+    """What `compose.yaml` brings up, for one module: ten containers are no company for other tests. Skips without a container engine; in CI, one must work where it is there."""
     findings = request.config.stash[FINDINGS]
     try:
         version = await compose.version()
