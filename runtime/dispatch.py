@@ -19,23 +19,13 @@ import msgspec
 from runtime.actor import Actor, Handler
 from runtime.context import Clock, Context, Ids, ManyContext, system_clock
 from runtime.contexts import Contexts
-from runtime.errors import ContractError, Kind, Later, Refusal, StoreAway, Throttled, Unavailable
+from runtime.errors import ContractError, Kind, Refusal, StoreAway, Throttled
 from runtime.keys import Sealer
-from runtime.message import (
-    Envelope,
-    Failed,
-    Ok,
-    Reply,
-    decode_reply,
-    decoder,
-    encode,
-    failed,
-    holds_secret,
-    reply_type,
-)
+from runtime.message import Envelope, Failed, decoder
 from runtime.outgoing import outgoing
 from runtime.parking import Parking, unparked
-from runtime.ports import Busy, Claim, Outgoing, Raced, Saved, Settled, Store, Transaction
+from runtime.ports import Outgoing, Raced, Settled, Store, Transaction
+from runtime.replies import Replies, claim_of
 from runtime.seams import Seams
 from runtime.telemetry import Metrics, bound_to, logger
 from runtime.verdict import Received, Settle, Verdict, kept, outcome, word
@@ -79,6 +69,7 @@ class Dispatch:
         self._seams = seams or Seams("")
         self._report = report or self._log
         self.parking = Parking(actor.name, store, self.table, sealer=self.sealer, metrics=metrics, report=self._report)
+        self._replies = Replies(actor.name, sealer=self.sealer, report=self._report)
         self._outgoing = partial(outgoing, sealer=self.sealer, new_id=self._new_id)
         self._contexts = Contexts(actor, store, key=key, clock=clock, new_id=self._new_id)
         self._methods = {kind: getattr(actor, handler.method) for kind, handler in self.table.items()}
@@ -143,8 +134,7 @@ class Dispatch:
                 *(outcome(method(message, context)) for (_, message), context in zip(items, contexts, strict=True))
             )
         return [
-            self._answer(handler, received.envelope, result)
-            for (received, _), result in zip(items, results, strict=True)
+            self._replies.to(received.envelope, result) for (received, _), result in zip(items, results, strict=True)
         ]
 
     async def _together(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
@@ -155,7 +145,7 @@ class Dispatch:
         try:
             verdicts = await self._transact(handler, list(firsts.values()))
         except StoreAway as error:
-            return [self._away(received, error) for received, _ in items]
+            return [self._replies.away(received, error) for received, _ in items]
         except Exception:
             logger().info("batch.split", actor=self.actor.name, type=handler.type, size=len(items), exc_info=True)
             verdicts = [await self._alone(handler, received, message) for received, message in firsts.values()]
@@ -179,14 +169,14 @@ class Dispatch:
                     return await self.parking.bury(envelope, reason, attempt=envelope.attempt + 1)
                 return verdict
             except StoreAway as error:
-                return self._away(received, error)
+                return self._replies.away(received, error)
             except Raced:
                 # somebody settled it meanwhile: its reply is there now
                 return await self._alone(handler, received, message)
             except Exception as error:
                 if envelope.reply_to is None:
                     return await self.parking.park(handler, received, error)
-                return self._answer(handler, envelope, error)
+                return self._replies.to(envelope, error)
 
     async def _once(self, handler: Handler, received: Received, message: Any) -> Verdict:
         """One try. Raises what is no verdict."""
@@ -203,14 +193,14 @@ class Dispatch:
         verdicts: dict[int, Verdict] = {}
         outgoing: list[Outgoing] = []
         async with self.store.transaction() as transaction:
-            claims = [_claim(received.envelope) for received, _ in items]
+            claims = [claim_of(received.envelope) for received, _ in items]
             fresh: list[int] = []
             unpark: list[str] = []
             for index, claimed in enumerate(await transaction.begin(claims)):
                 if claimed is None:
                     fresh.append(index)
                 else:
-                    verdicts[index] = self._known(items[index][0].envelope, claimed)
+                    verdicts[index] = self._replies.known(items[index][0].envelope, claimed)
                     unpark += unparked(items[index][0], claimed)
             settled: list[Settled] = []
             if fresh:
@@ -219,8 +209,8 @@ class Dispatch:
                 results = await self._run(handler, records, [items[index][1] for index in fresh], contexts)
                 for index, context, result in zip(fresh, contexts, results, strict=True):
                     envelope = items[index][0].envelope
-                    verdicts[index] = verdict = self._answer(handler, envelope, result)
-                    settled += self._settled(handler, envelope, verdict, result)
+                    verdicts[index] = verdict = self._replies.to(envelope, result)
+                    settled += self._replies.settled(handler, envelope, verdict, result)
                     outgoing += self._outgoing(context, result)
                     unpark += unparked(items[index][0], verdict)
             if fresh or unpark:
@@ -243,14 +233,14 @@ class Dispatch:
 
     async def _outside(self, handler: Handler, received: Received, message: Any) -> Verdict:
         """Claim (committed) → work → finish, in a second transaction."""
-        claim = _claim(received.envelope)
+        claim = claim_of(received.envelope)
         lease = os.urandom(8).hex()
         self._seams.at("before", handler.type)
         claimed = await self.store.claim(claim, lease, lease_ms=OUTSIDE_LEASE_MS)
         if claimed is not None:
             for id in unparked(received, claimed):
                 await self.store.unpark(id)
-            return self._known(received.envelope, claimed)
+            return self._replies.known(received.envelope, claimed)
         try:
             return await self._work(handler, received, message, lease)
         except Refusal as refusal:
@@ -275,10 +265,10 @@ class Dispatch:
             context = self._contexts.outside(received, enter_last)
             result = await kept(self._methods[handler.type](message, context))
             transaction = last[0] if last else await enter_last()
-            verdict = self._answer(handler, envelope, result)
+            verdict = self._replies.to(envelope, result)
             outgoing = self._outgoing(context, result)
             await transaction.finish(
-                self._settled(handler, envelope, verdict, result),
+                self._replies.settled(handler, envelope, verdict, result),
                 outgoing,
                 unpark=unparked(received, verdict),
                 lease_ms=OUTBOX_LEASE_MS,
@@ -291,78 +281,26 @@ class Dispatch:
     ) -> Verdict:
         """What the handler wrote is undone; the refusal is saved as the reply in a transaction of its own."""
         envelope = received.envelope
-        verdict = self._answer(handler, envelope, refusal)
+        verdict = self._replies.to(envelope, refusal)
         if envelope.reply_to is None or isinstance(refusal, Throttled):
             if lease:
                 await self.store.release(envelope.id, lease)
             return await self.parking.park(handler, received, refusal) if envelope.reply_to is None else verdict
         async with self.store.transaction() as transaction:
             if lease is None:
-                (claimed,) = await transaction.begin([_claim(envelope)])
+                (claimed,) = await transaction.begin([claim_of(envelope)])
                 if claimed is not None:
-                    return self._known(envelope, claimed)
+                    return self._replies.known(envelope, claimed)
             elif not await transaction.resume(envelope.id, lease):
                 return Settle.DONE
-            settled = self._settled(handler, envelope, verdict, refusal)
+            settled = self._replies.settled(handler, envelope, verdict, refusal)
             await transaction.finish(settled, (), unpark=unparked(received, verdict), lease_ms=OUTBOX_LEASE_MS)
         return verdict
-
-    # ------------------------------------------------------------------------------------ the pieces
-
-    def _known(self, envelope: Envelope, claimed: Saved | Busy) -> Verdict:
-        """An id that is not ours to handle: settled before, or in another's hands."""
-        if envelope.reply_to is None:
-            # whoever holds it may yet die: only what is settled needs nobody any more
-            return Settle.HOLD if isinstance(claimed, Busy) else Settle.DONE
-        if isinstance(claimed, Busy):
-            if envelope.attempt or envelope.crashes:
-                return Settle.DONE  # whoever holds it answers, or leaves it to the next re-sending
-            return Failed(Kind.CONFLICT, "idempotency.in_progress", "the first request with this key still runs")
-        if claimed.hash != envelope.request_hash:
-            return Failed(
-                Kind.INVALID, "idempotency.key_reused", "this key was used for another request; take a new one for this"
-            )
-        if claimed.reply is None:
-            return Settle.DONE
-        reply: Reply = decode_reply(self.sealer.unwrap(claimed.reply))
-        return reply
-
-    def _answer(self, handler: Handler, envelope: Envelope, result: Any) -> Verdict:
-        if isinstance(result, Later):
-            away = Unavailable(result.detail or f"{self.actor.name} is not ready for this", retry_after=result.seconds)
-            return failed(away)
-        if isinstance(result, Refusal):
-            return failed(result, by=envelope.nonce, request_id=envelope.request_id)
-        if isinstance(result, Unavailable):
-            return failed(result)
-        if isinstance(result, Exception):
-            with bound_to(envelope.request_id or envelope.id, envelope.trace):
-                self._report(result)
-            return Failed(Kind.INTERNAL, "internal")
-        if envelope.reply_to is None:
-            return Settle.DONE
-        return Ok(encode(result), envelope.nonce)
-
-    def _settled(self, handler: Handler, envelope: Envelope, verdict: Verdict, result: Any) -> list[Settled]:
-        """The inbox row of a handled message. A throttled one and a refused event have none: they may come again."""
-        if isinstance(result, Throttled) or (isinstance(result, Refusal) and envelope.reply_to is None):
-            return []
-        reply = None
-        if not isinstance(verdict, Settle):
-            secret = holds_secret(reply_type(handler.message))
-            reply = self.sealer.wrap(encode(verdict), secret=secret)
-        return [Settled(_claim(envelope), reply)]
 
     def _committed(self, handler: Handler, outgoing: Sequence[Outgoing]) -> None:
         self._seams.at("after_commit", handler.type)
         if outgoing:
             self._offer(outgoing)
-
-    def _away(self, received: Received, error: StoreAway) -> Verdict:
-        """The store is away, which is no failure of the message."""
-        if received.envelope.reply_to is None:
-            return Settle.HOLD
-        return failed(StoreAway(f"the store of {self.actor.name!r} is away", retry_after=error.retry_after))
 
     def _log(self, error: BaseException) -> None:
         logger().error("handler.failed", actor=self.actor.name, exc_info=error)
@@ -394,7 +332,3 @@ class Dispatch:
         if envelope.reply_to is not None:
             return Failed(Kind.INTERNAL, "internal")
         return await self.parking.bury(envelope, reason)
-
-
-def _claim(envelope: Envelope) -> Claim:
-    return Claim(envelope.id, envelope.request_hash)
