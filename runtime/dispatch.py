@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from itertools import count
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,6 +39,9 @@ OUTBOX_LEASE_MS = 5_000
 
 OUTSIDE_LEASE_MS = 60_000
 """How long work outside a transaction may take before another replica takes it up."""
+
+RACES = 8
+"""Tries of a message that nobody waits for, while other transactions keep being first."""
 
 
 class Dispatch:
@@ -84,10 +89,8 @@ class Dispatch:
         verdicts: list[Verdict | None] = [None] * len(batch)
         ready: list[tuple[int, Received, Any]] = []
         decode = decoder(handler.message).decode
-        now = asyncio.get_running_loop().time()
         for index, each in enumerate(batch):
-            if each.deadline is not None and now >= each.deadline:
-                self._metrics.shed.labels(self.actor.name, "expired").inc()
+            if self._is_late(each):
                 verdicts[index] = Settle.DONE
                 continue
             try:
@@ -162,7 +165,7 @@ class Dispatch:
         envelope = received.envelope
         with bound_to(envelope.request_id or envelope.id, envelope.trace):
             try:
-                verdict = await self._once(handler, received, message)
+                verdict = await self._unraced(handler, received, message)
                 if isinstance(verdict, Failed) and envelope.reply_to is None:
                     # refused, with what it wrote kept: committed, and a dead letter
                     reason = f"{verdict.code} {verdict.detail}"
@@ -170,13 +173,34 @@ class Dispatch:
                 return verdict
             except StoreAway as error:
                 return self._replies.away(received, error)
-            except Raced:
-                # somebody settled it meanwhile: its reply is there now
-                return await self._alone(handler, received, message)
             except Exception as error:
                 if envelope.reply_to is None:
                     return await self.parking.park(handler, received, error)
                 return self._replies.to(envelope, error)
+
+    async def _unraced(self, handler: Handler, received: Received, message: Any) -> Verdict:
+        """Tries until no other transaction was first: whoever was may have settled this message, and its reply is there
+        then. A request is tried while somebody waits for it, other messages `RACES` times, which counts as one attempt.
+
+        Before try n + 1 it waits for a time uniform in [0, min(0.1, 0.005 · (2ⁿ⁻¹ − 1))] s: the first is at once.
+        """
+        for lost in count(1):
+            try:
+                return await self._once(handler, received, message)
+            except Raced:
+                if received.deadline is None and lost == RACES:
+                    raise
+                await asyncio.sleep(random.uniform(0, min(0.1, 0.005 * (2 ** min(lost - 1, 5) - 1))))
+                if self._is_late(received):
+                    break
+        return Settle.DONE
+
+    def _is_late(self, received: Received) -> bool:
+        """Nobody waits for its answer any more; counted."""
+        late = received.deadline is not None and asyncio.get_running_loop().time() >= received.deadline
+        if late:
+            self._metrics.shed.labels(self.actor.name, "expired").inc()
+        return late
 
     async def _once(self, handler: Handler, received: Received, message: Any) -> Verdict:
         """One try. Raises what is no verdict."""

@@ -9,11 +9,12 @@ import msgspec
 import pytest
 from structlog.contextvars import get_contextvars
 
+from runtime.dispatch import RACES
 from runtime.errors import Conflict, Invalid, Kind, Later, MessageError, StoreAway, Throttled
 from runtime.keys import Keys
 from runtime.message import Caller, Envelope, Failed, Grant, Ok, encode
 from runtime.parked import ParkedLoop
-from runtime.ports import Parked
+from runtime.ports import Parked, Raced
 from runtime.telemetry import trace_id
 from runtime.verdict import Received, Settle
 from tests.unit.counter import Add, Added, GetTotal, Keep, Total, Vouch, WhoAmI
@@ -141,6 +142,30 @@ async def test_an_unexpected_error_is_answered_with_500_reported_and_saves_nothi
     assert (verdict.kind, verdict.detail, await house.inbox()) == (Kind.INTERNAL, "", 0)
     assert house.failures == [error]
     assert isinstance(await house.one(request), Ok)
+
+
+async def test_a_request_that_loses_races_is_tried_again_while_somebody_waits_for_it(house: House) -> None:
+    house.actor.during = raising(Raced(), times=3)
+    deadline = asyncio.get_running_loop().time() + 10
+    (verdict,) = await house.dispatch([Received(envelope(Add(name="a")), deadline=deadline)])
+    assert (answer(verdict, Total).value, await house.total("a")) == (1, 1)
+
+
+async def test_a_request_that_only_loses_races_ends_with_its_deadline(house: House) -> None:
+    house.actor.during = raising(Raced(), times=1_000_000)
+    deadline = asyncio.get_running_loop().time() + 0.3
+    assert await house.dispatch([Received(envelope(Add(name="a")), deadline=deadline)]) == [Settle.DONE]
+    assert await house.total("a") == 0
+    assert house.metrics.registry.get_sample_value("troupe_shed_total", {"actor": "counter", "why": "expired"}) == 1
+
+
+async def test_an_event_that_only_loses_races_is_parked_and_that_is_one_attempt(house: House) -> None:
+    house.actor.during = raising(Raced(), times=RACES)
+    event = envelope(Added(name="a", value=1))
+    assert await house.one(event) is Settle.DONE
+    assert (await house.row(event.id)).attempt == 1
+    await until_due(house)
+    assert await house.total("added a") == 1
 
 
 async def test_a_query_leaves_no_trace_in_the_inbox(house: House) -> None:
