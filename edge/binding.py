@@ -78,17 +78,13 @@ class Binder:
             self._refuse(path, self._faults_in(own))
         return message
 
-    def check_form(self, query: Parameters, form: Mapping[str, str]) -> Values:
-        """The fields of a form as values. :raises Problem: 422 with all faults."""
+    def bind_form(self, query: Parameters, form: Mapping[str, str], upload: Upload) -> Request[Any]:
+        """The message of a form and of the file that came with it. :raises Problem: 422 with all faults."""
         if query:
             raise invalid([Fault(f"?{name[:200]}", "is not known here") for name, _ in _checked(query)])
         values = {name: self._readers[name](text) for name, text in form.items()}
         if found := self._faults_in(values):
             raise invalid(found)
-        return values
-
-    def bind_form(self, values: Values, upload: Upload) -> Request[Any]:
-        """The message of what `check_form` has returned, and of the file that came with it."""
         message: Request[Any] = msgspec.convert({**values, "upload": msgspec.structs.asdict(upload)}, self._message)
         return message
 

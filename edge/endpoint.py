@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,11 +15,11 @@ from edge.body import check_media_type, read_body
 from edge.call import Call
 from edge.gate import Gate
 from edge.headers import budget_ms, idempotency_key, none_match
-from edge.problems import of_failed, of_unavailable
+from edge.problems import Problem, of_failed, of_unavailable, remembered
 from edge.route import Route, Vouch
 from runtime.client import Client, Outcome
 from runtime.errors import Refusal, Unavailable
-from runtime.message import Caller, Failed, Grant, Request, decode_any
+from runtime.message import Caller, Failed, Grant, Refuse, Request, decode_any
 
 BUDGET_S = 10.0
 """How long an actor has to answer, unless the client says otherwise."""
@@ -58,7 +59,7 @@ class ActorEndpoint:
         caller = await self._admit(call)
         body = await self._body(call) if self.route.has_body else b""
         key = idempotency_key(headers) if self._saves else None
-        message = self._binder.bind(call.values, call.parameters, headers, body)
+        message = self._bound(lambda: self._binder.bind(call.values, call.parameters, headers, body), key)
         return self._answer(call, await self._ask(message, call, caller, key, body))
 
     async def _admit(self, call: Call) -> Caller:
@@ -70,14 +71,29 @@ class ActorEndpoint:
         except Unavailable as error:
             raise of_unavailable(error, "user") from None
 
+    def _bound(self, bind: Callable[[], Request[Any]], key: str | None) -> Request[Any]:
+        """The message. With a key, one that is refused here is the actor's to remember: the key stands for it.
+
+        :raises Problem: without a key, what `bind` raises.
+        """
+        try:
+            return bind()
+        except Problem as problem:
+            if key is None:
+                raise
+            return remembered(problem)
+
     async def _ask(self, message: Request[Any], call: Call, caller: Caller, key: str | None, body: bytes) -> Outcome:
         """The actor's reply. :param body: what the key stands for, besides path, query and headers."""
         route = self.route
         budget = budget_ms(call.request.headers, default_s=BUDGET_S, longest_s=self._deadline_max_s)
-        grants = await self._vouched(message, caller, budget) if route.grants else ()
+        grants: tuple[Grant, ...] = ()
+        if route.grants and not isinstance(message, Refuse):
+            grants = await self._vouched(message, caller, budget)
         try:
             return await self._client.ask_raw(
                 message,
+                to=route.actor,
                 id=None if key is None else self._id(key, call, caller, body),
                 caller=caller,
                 request_hash=None if key is None else self._request_hash(call, body),

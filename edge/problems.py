@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from edge.answer import Answer
 from runtime.errors import Fault, Kind, Unavailable
-from runtime.message import Failed, failed
+from runtime.message import Failed, Refuse, failed
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -19,6 +19,7 @@ MAX_FAULTS = 100
 """How many faults one document names, at most."""
 
 _STATUS = {
+    Kind.MALFORMED: 400,
     Kind.INVALID: 422,
     Kind.UNAUTHENTICATED: 401,
     Kind.FORBIDDEN: 403,
@@ -33,6 +34,9 @@ _STATUS = {
     Kind.TIMEOUT: 504,
     Kind.INTERNAL: 500,
 }
+
+
+_KINDS = {status: kind for kind, status in _STATUS.items()}
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}):
@@ -145,6 +149,11 @@ def of_failed(reply: Failed, actor: str, *, replayed: bool) -> Problem:
         headers=headers,
         request_id=reply.request_id if replayed else None,
     )
+
+
+def remembered(problem: Problem) -> Refuse:
+    """A problem of the request itself, for its actor to remember."""
+    return Refuse(kind=_KINDS[problem.status], code=problem.code, detail=problem.detail, faults=tuple(problem.faults))
 
 
 def of_unavailable(error: Unavailable, actor: str) -> Problem:

@@ -70,9 +70,8 @@ class UploadEndpoint(ActorEndpoint):
         try:
             form = await reader.read(store)
             assert ticket is not None  # noqa: S101 # a form without a file is refused
-            message = self._binder.bind_form(
-                self._binder.check_form(call.parameters, form.fields), Upload(id=ticket.id, filename=form.filename)
-            )
+            upload = Upload(id=ticket.id, filename=form.filename)
+            message = self._bound(lambda: self._binder.bind_form(call.parameters, form.fields, upload), key)
         except Problem:
             await self._cancel(ticket, caller)
             raise

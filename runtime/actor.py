@@ -10,7 +10,7 @@ import msgspec
 
 from runtime.context import Context, Rec
 from runtime.errors import ContractError, Refusal
-from runtime.message import Command, Event, Message, Query, Request, Tick, owner, reply_type, wire_name
+from runtime.message import Command, Event, Message, Query, Refuse, Request, Tick, owner, reply_type, wire_name
 from runtime.policy import QUICK, Policy
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -117,6 +117,11 @@ class Actor(Generic[Rec]):
     async def stop(self) -> None:
         """Runs when the last message was handled: let go of what the actor itself opened."""
 
+    @handles
+    async def _refuse(self, command: Refuse, ctx: Context[Rec]) -> None:
+        """The edge has refused a request with a key by itself: the inbox remembers it."""
+        raise command.refusal()
+
     @classmethod
     def table(cls) -> Mapping[str, Handler]:
         """Wire type → handler.
@@ -153,7 +158,7 @@ def _handler(cls: type[Actor[Any]], name: str, method: Callable[..., Any], marks
         raise ContractError(f"{where} must say which message it handles: its parameter has no message type")
     if marks.every_ms and message is not Tick:
         raise ContractError(f"{where} is a timer, so its parameter must be a Tick")
-    if issubclass(message, Request) and owner(message) != cls.name:
+    if issubclass(message, Request) and message is not Refuse and owner(message) != cls.name:
         raise ContractError(f"{where} handles {message.__name__}, which belongs to the actor {owner(message)!r}")
     if issubclass(message, Event) and cls.name not in message.consumers:
         raise ContractError(f"{where} handles {message.__name__}, which does not name {cls.name!r} among its consumers")

@@ -112,6 +112,7 @@ class Client:
         self,
         message: Request[Any],
         *,
+        to: str | None = None,
         id: str | None = None,
         caller: Caller = ANONYMOUS,
         request_hash: bytes | None = None,
@@ -122,6 +123,7 @@ class Client:
     ) -> Outcome:
         """Likewise, with the reply as it came, for passing on.
 
+        :param to: the actor, for a message that all of them take; else the message's own.
         :param id: idempotency id; None makes a fresh one.
         :param request_hash: what the id stands for; another hash under a known id is refused.
         :param budget_ms: the deadline, from now.
@@ -135,7 +137,7 @@ class Client:
         self._asked += 1
         nonce = f"{self._nonce}{self._asked}"
         kind = type(message)
-        actor = owner(kind)
+        actor = to or owner(kind)
         envelope = Envelope(
             id or self._new_id(), wire_name(kind), actor, encode(message), nonce, None, budget_ms, request_hash,
             caller, grants, 0, None, trace, request_id,

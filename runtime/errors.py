@@ -8,7 +8,7 @@
     ├── ContractError           a programming error in an actor or a contract, found at boot
     ├── MessageError            bytes that are no message of ours
     ├── Refusal                 a verdict: permanent, with a stable code
-    │   ├── Invalid · Unauthenticated · Forbidden · NotFound · Gone · Conflict
+    │   ├── Malformed · Invalid · Unauthenticated · Forbidden · NotFound · Gone · Conflict
     │   └── PreconditionFailed · Unsupported · Throttled
     ├── Later                   a verdict: not now, try again after some seconds
     └── Unavailable             something needed is away; nothing was done, or its outcome is unknown
@@ -31,6 +31,7 @@ import msgspec
 class Kind(StrEnum):
     """What sort of failure a `Failed` reply carries; the edge maps each to one status."""
 
+    MALFORMED = "malformed"
     INVALID = "invalid"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
@@ -90,6 +91,12 @@ class Refusal(TroupeError):
         self.detail = detail
         self.faults = faults
         self.keep = keep
+
+
+class Malformed(Refusal):
+    """What was sent cannot be read."""
+
+    kind = Kind.MALFORMED
 
 
 class Invalid(Refusal):

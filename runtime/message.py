@@ -29,6 +29,7 @@ from runtime.errors import (
     Gone,
     Invalid,
     Kind,
+    Malformed,
     MessageError,
     NotFound,
     Overloaded,
@@ -76,6 +77,19 @@ class Tick(Message, frozen=True, kw_only=True):
     """
 
     slot: int
+
+
+class Refuse(Command[None], frozen=True, kw_only=True):
+    """A no that the asker has found already, for any actor: saved under its id, as the actor's own would be."""
+
+    kind: Kind
+    code: str
+    detail: str = ""
+    faults: tuple[Fault, ...] = ()
+
+    def refusal(self) -> Refusal:
+        """What the actor answers."""
+        return _REFUSALS[self.kind](self.code, self.detail, faults=self.faults)
 
 
 class Page(msgspec.Struct, Generic[R], frozen=True):
@@ -307,7 +321,17 @@ def _secret_in(info: Any, seen: set[Any]) -> bool:
 
 _REFUSALS: dict[str, type[Refusal]] = {
     cls.kind: cls
-    for cls in (Invalid, Unauthenticated, Forbidden, NotFound, Gone, Conflict, PreconditionFailed, Unsupported)
+    for cls in (
+        Malformed,
+        Invalid,
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        Gone,
+        Conflict,
+        PreconditionFailed,
+        Unsupported,
+    )
 }
 
 

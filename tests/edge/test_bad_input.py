@@ -318,6 +318,36 @@ async def test_b86_b87_the_same_key_for_another_body_or_user(ada: Api, project: 
     assert (await (await ada.person("Bob"))("POST", "/v1/projects", {"name": "b"}, idempotency_key="k")).status == 201
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("POST", "/v1/projects", b'{"name": 1, "x": 2}', 422, "request.invalid"),
+        ("POST", "/v1/projects", b'{"name": "a"', 400, "request.malformed"),
+        ("PATCH", "/v1/tasks/none", b'{"title": ""}', 404, "task.not_found"),
+    ],
+)
+async def test_b86_what_the_edge_refuses_by_itself_is_replayed_and_binds_the_key(
+    ada: Api, method: str, path: str, body: bytes, status: int, code: str
+) -> None:
+    ada = await ada.person("Eve")
+    plain = await ada(method, path, body=body)
+    first, again = [await ada(method, path, body=body, idempotency_key="k") for _ in range(2)]
+    assert [await refused(ada, each, status) for each in (plain, first, again)] == [code] * 3
+    assert {**first.json, "request_id": plain.json["request_id"]} == plain.json
+    assert again.body == first.body
+    assert [each.headers.get("Idempotency-Replayed") for each in (plain, first, again)] == [None, None, "true"]
+    other = await ada(method, path, {"name": "b"}, idempotency_key="k")
+    assert await refused(ada, other, 422) == "idempotency.key_reused"
+    assert (await (await ada.person("Bob"))("POST", "/v1/projects", {"name": "b"}, idempotency_key="k")).status == 201
+
+
+async def test_a_body_that_was_not_read_leaves_the_key_free(ada: Api) -> None:
+    answer = await ada("POST", "/v1/projects", {"name": "a"}, idempotency_key="typed", content_type="text/plain")
+    assert await refused(ada, answer, 415) == "request.media_type"
+    answer = await ada("POST", "/v1/projects", {"name": "a"}, idempotency_key="typed")
+    assert (answer.status, answer.headers.get("Idempotency-Replayed")) == (201, None)
+
+
 @pytest.mark.parametrize("key", ["x" * 10_000, "", "a b", "é"])
 async def test_b88_keys_that_are_none(ada: Api, key: str) -> None:
     answer = await ada("POST", "/v1/projects", {"name": "a"}, idempotency_key=key)

@@ -86,6 +86,11 @@ async def test_the_same_upload_with_the_same_key_is_made_once(house: House, ada:
     refused = [await ada.post([("file", "x.png", b"MZ\0\0")], idempotency_key="two") for _ in range(2)]
     assert [each.problem() for each in refused] == ["media.type_not_allowed"] * 2
     assert refused[1].headers["Idempotency-Replayed"] == "true"
+    faulty: Parts = [("file", "a.txt", b"text"), ("visibility", None, b"hidden")]
+    refused = [await ada.post(faulty, idempotency_key="three") for _ in range(2)]
+    assert [each.problem() for each in refused] == ["request.invalid"] * 2
+    assert refused[1].headers["Idempotency-Replayed"] == "true"
+    assert (await ada.post([("file", "a.txt", b"text")], idempotency_key="three")).problem() == "idempotency.key_reused"
     await until_only(house, kept)
 
 

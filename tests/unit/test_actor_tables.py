@@ -56,9 +56,9 @@ class Right(Actor[Any]):
 
 def test_a_table_says_what_the_methods_say() -> None:
     table = Right.table()
-    assert set(table) == {"ask", "look", "happened", "tick:tidy", "tick:look_around"}
+    assert set(table) == {"ask", "look", "happened", "tick:tidy", "tick:look_around", "refuse"}
     assert [name for name, row in table.items() if row.is_query] == ["look"]
-    assert {name for name, row in table.items() if row.is_request} == {"ask", "look"}
+    assert {name for name, row in table.items() if row.is_request} == {"ask", "look", "refuse"}
     assert (table["look"].many, table["happened"].outside, table["tick:tidy"].every_ms) == (True, True, 90_000)
     assert (table["happened"].retry, table["ask"].retry) == (PATIENT, QUICK)
 
