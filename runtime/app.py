@@ -14,8 +14,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from config.settings import DEVELOPMENT_KEY, Settings
-from runtime import connect, stagehands
+from runtime import connect, files, stagehands
 from runtime.actor import Actor
 from runtime.client import Client
 from runtime.consumer import Consumer
@@ -103,7 +105,7 @@ class App:
         actors = [await self._prepare(name, keys, broker) for name in self.names if name != stagehands.EDGE]
         client = Client(broker, keys, self.metrics, new_id=self._new_id)
         broker.on_change(lambda available: client.reconnected() if available else None)
-        await broker.open(stagehands.topology())
+        await broker.open(msgspec.structs.replace(stagehands.topology(), files=self._files()))
         self._stack.push_async_callback(broker.close)
         await cache.open()
         self._stack.push_async_callback(cache.close)
@@ -133,6 +135,24 @@ class App:
         gc.collect()
         gc.freeze()  # what boot made stays for good: no collection needs to look at it again
         gc.enable()
+
+    def _files(self) -> dict[str, int]:
+        """Setting → fingerprint of each file that other processes of this installation may have to share.
+
+        :raises StartError: a folder cannot be made.
+        """
+        settings = self.settings
+        actors = [name for name in self.names if name != stagehands.EDGE]
+        urls = {f"{name.upper()}_STORE_URL": settings.embedded_path(settings.store_url(name)) for name in actors}
+        folder = files.path_of(settings.embedded_path(settings.blob_url))
+        if folder is not None and any(stagehands.needs_blobs(name) for name in self.names):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StartError(f"BLOB_URL={settings.blob_url}: cannot make {folder}: {error.strerror}") from error
+            urls["BLOB_URL"] = settings.embedded_path(settings.blob_url)
+        paths = {setting: files.path_of(url) for setting, url in urls.items()}
+        return {setting: files.fingerprint(path) for setting, path in paths.items() if path is not None}
 
     async def _prepare(self, name: str, keys: Keys, broker: Broker) -> tuple[Dispatch, Relay]:
         """The actor's store, migrated, and the actor, built and started."""

@@ -22,10 +22,13 @@ class Topology(msgspec.Struct, frozen=True):
 
     :param actors: each gets the queues `requests`, `events` and `dead`.
     :param bindings: event type → the actors whose `events` queue receives it.
+    :param files: setting → fingerprint (31 bits, see `runtime.files`) of the file that this process has for it. All
+        processes that have one for that setting must have the same.
     """
 
     actors: tuple[str, ...]
     bindings: Mapping[str, tuple[str, ...]]
+    files: Mapping[str, int] = {}
 
 
 class Delivery(Protocol):
@@ -94,6 +97,7 @@ class Broker(Protocol):
         """Connect and declare everything. Idempotent over processes: any number may do it at once.
 
         :raises BrokerAway: no answer within the driver's time-out.
+        :raises StartError: a process that is connected now has another one of `topology.files`.
         """
         ...
 

@@ -50,6 +50,11 @@ def actor_class(name: str) -> type[Actor[Any]]:
     return found[0]
 
 
+def needs_blobs(name: str) -> bool:
+    """Whether an actor, or the edge, works with the object store."""
+    return name == EDGE or "blobs" in inspect.signature(actor_class(name)).parameters
+
+
 def contracts() -> list[ModuleType]:
     """All modules of messages."""
     package = import_module("actors.contracts")

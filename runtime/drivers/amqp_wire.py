@@ -133,9 +133,13 @@ class Lane(Channel):
         """A durable topic exchange. Declarations are sent without a wait each; `declared` waits for all."""
         self._tell(spec.Exchange.Declare(exchange=name, exchange_type="topic", durable=True, nowait=True))
 
-    def declare_queue(self, name: str, arguments: Mapping[str, Any]) -> None:
-        """A durable queue."""
-        self._tell(spec.Queue.Declare(queue=name, durable=True, arguments=dict(arguments), nowait=True))
+    def declare_queue(self, name: str, arguments: Mapping[str, Any], *, auto_delete: bool = False) -> None:
+        """A durable queue. :param auto_delete: it goes with the last of its consumers."""
+        self._tell(
+            spec.Queue.Declare(
+                queue=name, durable=True, auto_delete=auto_delete, arguments=dict(arguments), nowait=True
+            )
+        )
 
     def declare_private_queue(self, name: str) -> None:
         """A queue of this connection, gone with it."""

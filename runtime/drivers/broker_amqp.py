@@ -3,6 +3,8 @@
 Names, all behind the prefix of the installation: topic exchange `events`; for each actor the queues `requests`
 (classic or quorum, a setting), `events` and `dead` (quorum); for each process one exclusive queue `reply.<random>`.
 RabbitMQ refuses to declare a queue anew with other arguments: whoever changes them in `_declare` renames the queue.
+That is what keeps a file to one host: `file.<setting>` carries its fingerprint as an argument, and lives as long as a
+process that has the file consumes from it.
 
 Requests and replies are transient, unconfirmed and without a wait. Publications are persistent and confirmed, many
 in flight. Two connections, since a broker that is short of memory stops reading from one that publishes.
@@ -21,7 +23,7 @@ import structlog
 
 from runtime.drivers.amqp_link import Link
 from runtime.drivers.amqp_wire import Held, Lane, Wire
-from runtime.errors import BrokerAway, SettingError
+from runtime.errors import BrokerAway, SettingError, StartError
 from runtime.ports import Broker, Delivery, Publication, Subscription, Topology
 
 DELIVERY_LIMIT = 20
@@ -32,6 +34,8 @@ WINDOW = 512
 """Publications of one call that may be unconfirmed at once."""
 CONFIRM_S = 30.0
 """A quorum queue without a majority never confirms."""
+FILE_MS = 30_000
+"""A file's queue goes that long after nobody consumes from it, where the broker does not delete it at once."""
 HEARTBEAT_S = 10
 WATCH_S = 5.0
 """How often a connection is asked whether it and its consumers are there, and how long it may take to answer."""
@@ -264,9 +268,24 @@ class AmqpBroker:
         lane.declare_private_queue(reply_queue)
         await lane.sync()
         await lane.consume(reply_queue, self._on_reply, no_ack=True)
+        for setting, fingerprint in self._topology.files.items():
+            await self._hold_file(await wire.lane(), setting, fingerprint)
         for subscription in self._subscriptions:
             await subscription.start(wire)
         self.reply_queue, self._replies = reply_queue, lane
+
+    async def _hold_file(self, lane: Lane, setting: str, fingerprint: int) -> None:
+        """Nothing is ever put into the queue, so that its greatest length has no other meaning."""
+        queue = f"{self._prefix}.file.{setting}"
+        lane.declare_queue(queue, {"x-max-length": fingerprint, "x-expires": FILE_MS}, auto_delete=True)
+        try:
+            await lane.declared()
+        except StartError as error:
+            raise StartError(
+                f"{setting}: a process that runs already has another file, on another host or at another path; files "
+                "serve one host, so run all processes that need it on that one, or set the address of a server"
+            ) from error
+        await lane.consume(queue, lambda _: None, no_ack=True)
 
     async def _declare(self, lane: Lane) -> None:
         """Everything, on both connections: a broker that was replaced by an empty one must not confirm an event before

@@ -10,7 +10,7 @@ import aio_pika
 
 from runtime.drivers.broker_amqp import WATCH_S, AmqpBroker, QueueType, hosts
 from runtime.drivers.broker_memory import MemoryBroker, Queues
-from runtime.ports import Broker
+from runtime.ports import Broker, Topology
 from tests.conformance.broker_promises import TOPOLOGY
 
 
@@ -53,13 +53,13 @@ class AmqpWorld:
         self._watch_s = watch_s
         self._brokers: list[Broker] = []
 
-    async def broker(self, prepare: Callable[[Broker], None] = leave_as_it_is) -> Broker:
+    async def broker(self, prepare: Callable[[Broker], None] = leave_as_it_is, topology: Topology = TOPOLOGY) -> Broker:
         broker = AmqpBroker(
             hosts(self.url), prefix=self.prefix, request_queue_type=self._request_queue_type, watch_s=self._watch_s
         )
         self._brokers.append(broker)
         prepare(broker)
-        await broker.open(TOPOLOGY)
+        await broker.open(topology)
         return broker
 
     async def restart(self) -> None:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from msgspec.structs import replace
 from pamqp.base import Frame
 
 from runtime.drivers import amqp_link, broker_amqp
@@ -372,6 +373,24 @@ async def test_a_queue_with_other_arguments_is_named(amqp_url: str) -> None:
     with pytest.raises(StartError, match=rf"{world.prefix}\.task\.requests.*BROKER_PREFIX"):
         await other.open(TOPOLOGY)
     await world.clean(amqp_url)
+
+
+async def test_a_file_is_the_same_for_all_who_have_it_while_one_of_them_is_there(
+    world: AmqpWorld, proxy: Wiretap
+) -> None:
+    here, elsewhere = [replace(TOPOLOGY, files={"TASK_STORE_URL": each}) for each in (0, 2**31 - 1)]
+    held = [await world.broker(topology=here) for _ in range(2)]
+    await world.broker()  # who has no file shares none
+    for last in held:
+        with pytest.raises(StartError, match="TASK_STORE_URL: a process that runs already has another file"):
+            await world.broker(topology=elsewhere)
+        await last.close()
+    moved = await world.broker(topology=elsewhere)
+    await proxy.cut()
+    await until_available(world, moved, False)
+    await until_available(world, moved, True)
+    with pytest.raises(StartError):
+        await world.broker(topology=here)
 
 
 async def test_amqps_speaks_tls_and_checks_the_certificate(

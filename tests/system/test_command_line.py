@@ -68,6 +68,20 @@ async def test_a_port_in_use_is_said(embedded: World) -> None:
     assert "in use" in line
 
 
+@pytest.mark.parametrize(("actor", "setting"), [("notify", "NOTIFY_STORE_URL"), ("edge", "BLOB_URL")])
+async def test_a_file_that_another_process_has_elsewhere_is_said(real: World, actor: str, setting: str) -> None:
+    """As on two hosts: the second folder stands for that of another one."""
+    real.settings.pop("NOTIFY_STORE_URL")
+    first = await real.start("--actors", actor)
+    code, line = await refused(real, "--actors", actor, VAR_DIR=str(real.directory / "elsewhere"))
+    assert code == CANNOT_START
+    assert line.startswith(f"troupe: {setting}: ")
+    assert "on another host or at another path" in line
+    again = await real.start("--actors", actor)
+    assert [await each.stop() for each in (first, again)] == [0, 0]
+    await real.start("--actors", actor, VAR_DIR=str(real.directory / "elsewhere"))
+
+
 async def test_help_says_everything(embedded: World) -> None:
     code, output, _ = await embedded.run("--help")
     assert code == 0
