@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -15,6 +14,7 @@ from runtime.context import ANONYMOUS, Ids
 from runtime.errors import BrokerAway, DeadlinePassed, MessageError, Unavailable
 from runtime.keys import Keys
 from runtime.message import (
+    IN_PROGRESS,
     Caller,
     Envelope,
     Failed,
@@ -42,6 +42,20 @@ SWEEP_S = 0.05
 RESEND_S = 1.0
 """First re-sending of an unanswered request; each further one waits twice as long."""
 
+HEDGE_S = 0.4
+"""Before that, an unanswered request is hedged, as far as the budget of hedges goes. Requests of a type whose
+quicker answers take longer than half of that are not: what is slow for all gets no faster by being asked again."""
+
+COPIES = 2
+"""Of a hedge, one after the other: a queue hands its messages to its consumers in turn, so they reach two of them."""
+
+HEDGES_PER_ASK, MOST_HEDGES = 0.1, 128
+"""The budget of hedges, in copies: what each ask adds to it, and what it can hold. So overload is not doubled."""
+
+QUICKER, SLOWER = 1 / 2, 1 / 16
+"""What the latest answer's time counts in what is typical of its type. The quicker count more: where one of two
+replicas stands still, half of the answers are slow, and hedging is what helps."""
+
 
 class Outcome(msgspec.Struct, frozen=True):
     """What became of an ask.
@@ -54,21 +68,30 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class _Pending:
-    __slots__ = ("actor", "deadline", "envelope", "future", "resend_at", "sent")
+    """:ivar round: of sending again, the next one; 0 is the hedge."""
+
+    __slots__ = ("deadline", "envelope", "future", "resend_at", "round", "sent")
 
     def __init__(self, envelope: Envelope, future: asyncio.Future[Reply], now: float, budget_s: float) -> None:
         self.envelope = envelope
         self.future = future
         self.sent = now
         self.deadline = now + budget_s
-        self.resend_at = now + RESEND_S
+        self.round = 0
+        self.resend_at = now + HEDGE_S
+
+    def next_round(self, now: float) -> None:
+        """1, 3, 7 … s after it was sent; later when a reconnect came between."""
+        self.resend_at = now + RESEND_S * 2**self.round if self.round else self.sent + RESEND_S
+        self.round += 1
 
 
 class Client:
     """Asks actors. Requests of one tick for one actor travel as one message; so do their replies.
 
     What a broker or an actor loses on the way is sent again with the same id: after 1 s, 3 s, 7 s and at once after
-    a reconnect, alone in its message; the inbox of the actor makes that safe.
+    a reconnect, alone in its message; the inbox of the actor makes that safe. Before that it is hedged (Dean and
+    Barroso, The Tail at Scale, CACM 2013), for one of several replicas may stand still.
     """
 
     def __init__(
@@ -82,6 +105,8 @@ class Client:
         self._pending: dict[str, _Pending] = {}
         self._nonce = os.urandom(8).hex()
         self._asked = 0
+        self._hedges = float(MOST_HEDGES)
+        self._typical_s: dict[str, float] = {}
         self._sweeping: asyncio.TimerHandle | None = None
         broker.on_reply(self._replied)
         broker.on_returned(self._returned)
@@ -135,6 +160,7 @@ class Client:
             raise BrokerAway("the message broker is away")
         loop = asyncio.get_running_loop()
         self._asked += 1
+        self._hedges = min(MOST_HEDGES, self._hedges + HEDGES_PER_ASK)
         nonce = f"{self._nonce}{self._asked}"
         kind = type(message)
         actor = to or owner(kind)
@@ -151,15 +177,17 @@ class Client:
             reply = await future
         finally:
             self._pending.pop(nonce, None)
-        self._metrics.asked.labels(actor, "ok" if isinstance(reply, Ok) else reply.kind).observe(
-            loop.time() - pending.sent
-        )
+        took = loop.time() - pending.sent
+        self._metrics.asked.labels(actor, "ok" if isinstance(reply, Ok) else reply.kind).observe(took)
+        typical = self._typical_s.get(envelope.type, 0.0)
+        self._typical_s[envelope.type] = typical + (took - typical) * (QUICKER if took < typical else SLOWER)
         return Outcome(reply, reply.by not in ("", nonce))
 
     def reconnected(self) -> None:
         """The reply queue has a new name: whoever still waits is asked for again now."""
         loop = asyncio.get_running_loop()
         for pending in self._pending.values():
+            pending.round = max(pending.round, 1)
             pending.resend_at = loop.time()
 
     def _send(self, actor: str, items: list[_Pending]) -> None:
@@ -186,7 +214,6 @@ class Client:
         loop = asyncio.get_running_loop()
         self._sweeping = loop.call_later(SWEEP_S, self._sweep) if self._pending else None
         now = loop.time()
-        again: dict[str, list[_Pending]] = defaultdict(list)
         for pending in self._pending.values():
             if pending.future.done():
                 continue
@@ -194,16 +221,26 @@ class Client:
                 actor = pending.envelope.to
                 pending.future.set_exception(DeadlinePassed(f"the actor {actor!r} did not answer in time"))
             elif now >= pending.resend_at and self._broker.available:
-                again[pending.envelope.to].append(pending)
-        for actor, items in again.items():
-            for pending in items:
-                envelope = pending.envelope
-                pending.resend_at = now + RESEND_S * 2 ** (envelope.attempt + 1)
-                pending.envelope = msgspec.structs.replace(
-                    envelope, attempt=envelope.attempt + 1, grants=_aged(envelope.grants, now - pending.sent)
-                )
-                self._metrics.resent.labels(actor).inc()
-                self._send(actor, [pending])
+                copies = self._hedged(pending) if pending.round == 0 else 1
+                pending.next_round(now)
+                if copies:
+                    self._send_again(pending, copies, now)
+
+    def _hedged(self, pending: _Pending) -> int:
+        """How many copies go out; the budget is less by so many."""
+        if self._hedges < COPIES or self._typical_s.get(pending.envelope.type, 0.0) > HEDGE_S / 2:
+            return 0
+        self._hedges -= COPIES
+        return COPIES
+
+    def _send_again(self, pending: _Pending, copies: int, now: float) -> None:
+        envelope = pending.envelope
+        pending.envelope = msgspec.structs.replace(
+            envelope, attempt=envelope.attempt + 1, grants=_aged(envelope.grants, now - pending.sent)
+        )
+        self._metrics.resent.labels(envelope.to).inc(copies)
+        for _ in range(copies):
+            self._send(envelope.to, [pending])
 
     def _replied(self, body: bytes) -> None:
         try:
@@ -213,8 +250,11 @@ class Client:
             return
         for answer in answers:
             pending = self._pending.get(answer.nonce)
-            if pending is not None and not pending.future.done():
-                pending.future.set_result(answer.reply)
+            if pending is None or pending.future.done():
+                continue
+            if pending.envelope.attempt and isinstance(answer.reply, Failed) and answer.reply.code == IN_PROGRESS:
+                continue  # the first copy came late and met a later one, whose answer will come
+            pending.future.set_result(answer.reply)
 
     def _returned(self, actor: str, body: bytes) -> None:
         """The actor's queue does not exist: nobody ever ran it against this broker."""

@@ -196,6 +196,9 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
 
 Reply = Ok | Failed
 
+IN_PROGRESS = "idempotency.in_progress"
+"""The code of a `Failed` that says: another request with this id still runs."""
+
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
     """A reply on its way back to the ask with that nonce."""

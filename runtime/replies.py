@@ -8,7 +8,18 @@ from typing import Any
 from runtime.actor import Handler
 from runtime.errors import Kind, Later, Refusal, StoreAway, Throttled, Unavailable
 from runtime.keys import Sealer
-from runtime.message import Envelope, Failed, Ok, Reply, decode_reply, encode, failed, holds_secret, reply_type
+from runtime.message import (
+    IN_PROGRESS,
+    Envelope,
+    Failed,
+    Ok,
+    Reply,
+    decode_reply,
+    encode,
+    failed,
+    holds_secret,
+    reply_type,
+)
 from runtime.ports import Busy, Claim, Saved, Settled
 from runtime.telemetry import bound_to
 from runtime.verdict import Received, Settle, Verdict
@@ -60,7 +71,7 @@ class Replies:
         if isinstance(claimed, Busy):
             if envelope.attempt or envelope.crashes:
                 return Settle.DONE  # whoever holds it answers, or leaves it to the next re-sending
-            return Failed(Kind.CONFLICT, "idempotency.in_progress", "the first request with this key still runs")
+            return Failed(Kind.CONFLICT, IN_PROGRESS, "the first request with this key still runs")
         if claimed.hash != envelope.request_hash:
             return Failed(
                 Kind.INVALID, "idempotency.key_reused", "this key was used for another request; take a new one for this"

@@ -20,8 +20,8 @@ STATEMENT_S = 5.0
 """Seconds for a statement; the server gives up a second later, should we be gone."""
 CANCEL_S = 0.5
 """Seconds for telling the server that nobody waits for a statement any more."""
-IDLE_S = 10.0
-"""Seconds that a transaction of a process that stands still may hold its locks."""
+IDLE_S = 1.0
+"""Seconds that a transaction of a process that stands still may hold its locks, for which its siblings wait."""
 
 _ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 

@@ -179,7 +179,6 @@ async def test_a_process_that_stands_still_loses_its_transaction(
     world: PostgresWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await world.store()
-    monkeypatch.setattr(postgres_connection, "IDLE_S", 1.0)
     idle = await world.store()
 
     async def handle() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
+from runtime.client import HEDGES_PER_ASK, MOST_HEDGES
 from runtime.consumer import REQUEST_PREFETCH
 from tests.system.oracle import Load
 from tests.system.world import Answer, Api, Running, World
@@ -172,7 +174,7 @@ async def stopped_in_time(running: Running) -> None:
 
 
 async def test_f08_a_frozen_replica_is_answered_for_by_the_other(cluster: Cluster) -> None:
-    """All but what it had taken, which is asked for again: it can take no more than its prefetch."""
+    """What it has taken is asked for again, of two consumers, so that all but a few are answered within a second."""
     frozen = cluster.tasks[0]
     load = Load([cluster.ada], cluster.project, per_second=60)
 
@@ -187,8 +189,12 @@ async def test_f08_a_frozen_replica_is_answered_for_by_the_other(cluster: Cluste
     await load.run(freezing.done)
     await freezing
     assert await frozen.stop() == 0  # by now it has handled what it had taken, or given it back
-    assert set(load.statuses()) == {200, 201}
-    assert sum(each.took_s > 1 for each in load.all) <= REQUEST_PREFETCH
+    assert set(load.statuses()) == {200, 201}  # each within its deadline
+    slow = sorted(each.took_s for each in load.all if each.took_s > 1)
+    assert len(slow) <= 0.1 * len(load.all), slow  # without hedges a quarter; none at all on a machine with room
+    metrics = (await cluster.ada("GET", "/metrics")).body.decode()
+    resent = sum(float(count) for count in re.findall(r"^troupe_resent_total\{.*\} (\S+)$", metrics, re.MULTILINE))
+    assert resent <= MOST_HEDGES + HEDGES_PER_ASK * len(load.all) + 2 * REQUEST_PREFETCH
     await load.reckon()
 
 

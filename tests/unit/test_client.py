@@ -8,11 +8,23 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
-from runtime.client import Client
+from runtime.client import COPIES, HEDGES_PER_ASK, MOST_HEDGES, Client
 from runtime.drivers.broker_memory import MemoryBroker, Queues
 from runtime.errors import BrokerAway, Conflict, DeadlinePassed, MessageError, Unavailable
 from runtime.keys import Keys, sign_grant
-from runtime.message import Answer, Command, Envelope, Failed, Grant, Ok, encode, failed, frame_answers, unframe
+from runtime.message import (
+    IN_PROGRESS,
+    Answer,
+    Command,
+    Envelope,
+    Failed,
+    Grant,
+    Ok,
+    encode,
+    failed,
+    frame_answers,
+    unframe,
+)
 from runtime.ports import Delivery, Topology
 from runtime.telemetry import Metrics
 from tests.unit.counter import Add, GetTotal, Total
@@ -88,20 +100,73 @@ async def test_asks_of_one_tick_travel_as_one_message_and_a_lone_one_alone(offic
 
 
 @in_an_office
-async def test_an_unanswered_ask_is_sent_again_after_1_3_and_7_seconds_alone_with_the_same_id(office: Office) -> None:
+async def test_an_unanswered_ask_is_hedged_and_sent_again_after_1_3_and_7_seconds_alone_with_the_same_id(
+    office: Office,
+) -> None:
     asks = [asyncio.ensure_future(office.client.ask(Add(name="a"), id=id)) for id in ("x", "y")]
-    await office.arrived(7)
-    assert [round(time) for time, _ in office.frames] == [0, 1, 1, 3, 3, 7, 7]
+    await office.arrived(11)
+    assert [time for time, _ in office.frames] == pytest.approx([0, *[0.4] * 4, 1, 1, 3, 3, 7, 7], abs=0.2)
     first, *again = [envelopes for _, envelopes in office.frames]
     assert [each.id for each in first] == ["x", "y"]
-    assert [[each.id for each in envelopes] for envelopes in again] == [["x"], ["y"]] * 3
-    assert [each.attempt for each in (first[0], again[0][0], again[2][0], again[4][0])] == [0, 1, 2, 3]
+    assert [[each.id for each in envelopes] for envelopes in again] == [["x"], ["x"], ["y"], ["y"], *[["x"], ["y"]] * 3]
+    assert [each.attempt for each in (first[0], again[0][0], again[1][0], again[4][0], again[6][0])] == [0, 1, 1, 2, 3]
     assert {each.nonce for _, envelopes in office.frames for each in envelopes if each.id == "x"} == {first[0].nonce}
     budgets = [envelopes[0].budget_ms or 0 for _, envelopes in office.frames]
     assert budgets == sorted(budgets, reverse=True), "what is left of the deadline"
     office.answer(again[-1][0])
     office.answer(first[0])
     assert [total.value for total in await asyncio.gather(*asks)] == [1, 1]
+
+
+@in_an_office
+async def test_hedges_are_a_tenth_of_the_asks_and_some_that_have_been_saved_up(office: Office) -> None:
+    asks = [asyncio.ensure_future(office.client.ask(Add(name="a"))) for _ in range(200)]
+    await asyncio.sleep(0.9)
+    copies = [envelopes[0] for _, envelopes in office.frames if envelopes[0].attempt]
+    assert len(copies) == MOST_HEDGES
+    for _, envelopes in office.frames:
+        for envelope in envelopes:
+            office.answer(envelope)
+    await asyncio.gather(*asks)
+    office.frames.clear()
+    asks = [asyncio.ensure_future(office.client.ask(GetTotal(name="a"))) for _ in range(100)]
+    await asyncio.sleep(0.9)
+    copies = [envelopes[0] for _, envelopes in office.frames if envelopes[0].attempt]
+    assert 0 <= 100 * HEDGES_PER_ASK - len(copies) <= COPIES
+    for ask in asks:
+        ask.cancel()
+
+
+@in_an_office
+async def test_what_is_always_slow_is_not_hedged_and_all_else_is(office: Office) -> None:
+    for _ in range(20):
+        slow = asyncio.ensure_future(office.client.ask(Add(name="a")))
+        await asyncio.sleep(0.6)
+        office.answer(office.frames[-1][1][0])
+        await slow
+    office.frames.clear()
+    asks = [asyncio.ensure_future(office.client.ask(each)) for each in (Add(name="a"), GetTotal(name="a"))]
+    await asyncio.sleep(0.9)
+    assert [envelopes[0].type for _, envelopes in office.frames[1:]] == ["get_total"] * COPIES
+    for ask in asks:
+        ask.cancel()
+
+
+@in_an_office
+async def test_a_first_copy_that_meets_a_later_one_is_not_answered_as_in_progress(office: Office) -> None:
+    busy = failed(Conflict(IN_PROGRESS))
+    ask = asyncio.ensure_future(office.client.ask(Add(name="a")))
+    await office.arrived(2)  # one had been swallowed; now both are looked at, the later one first
+    office.fail(office.frames[0][1][0], busy)
+    await asyncio.sleep(0.1)
+    office.answer(office.frames[1][1][0])
+    assert (await ask).value == 1
+    office.frames.clear()
+    ask = asyncio.ensure_future(office.client.ask(Add(name="a")))
+    await office.arrived(1)
+    office.fail(office.frames[0][1][0], busy)
+    with pytest.raises(Conflict):
+        await ask
 
 
 @in_an_office
@@ -206,8 +271,8 @@ async def test_a_grant_goes_along_while_it_is_good_and_a_forged_one_is_refused(o
             Add(name="a"), budget_ms=1000, grants=(msgspec.structs.replace(grant, value=b"no"),)
         )
     asking = asyncio.ensure_future(office.client.ask_raw(Add(name="a"), budget_ms=9000, grants=(grant,)))
-    await office.arrived(3)
-    assert [len(envelopes[0].grants) for _, envelopes in office.frames] == [1, 1, 0]
+    await office.arrived(5)
+    assert [len(envelopes[0].grants) for _, envelopes in office.frames] == [1, 1, 1, 1, 0]
     office.answer(office.frames[0][1][0])
     await asking
 
