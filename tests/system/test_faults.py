@@ -191,7 +191,7 @@ async def test_f08_a_frozen_replica_is_answered_for_by_the_other(cluster: Cluste
     assert await frozen.stop() == 0  # by now it has handled what it had taken, or given it back
     assert set(load.statuses()) == {200, 201}  # each within its deadline
     slow = sorted(each.took_s for each in load.all if each.took_s > 1)
-    assert len(slow) <= 0.1 * len(load.all), slow  # without hedges a quarter; none at all on a machine with room
+    assert len(slow) <= 0.1 * len(load.all), slow  # the machine may stumble; unhedged it would be up to 64
     metrics = (await cluster.ada("GET", "/metrics")).body.decode()
     resent = sum(float(count) for count in re.findall(r"^troupe_resent_total\{.*\} (\S+)$", metrics, re.MULTILINE))
     assert resent <= MOST_HEDGES + HEDGES_PER_ASK * len(load.all) + 2 * REQUEST_PREFETCH

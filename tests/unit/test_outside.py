@@ -10,7 +10,7 @@ from runtime.actor import handles
 from runtime.context import OutsideContext
 from runtime.errors import Conflict, Invalid, Later, StoreAway, Throttled
 from runtime.message import Ok, encode
-from runtime.parked import ParkedLoop
+from runtime.parked import OUTSIDE_AT_ONCE, ParkedLoop
 from runtime.ports import Claim, Saved, Store
 from runtime.verdict import Settle
 from tests.unit.counter import Added, AddSlowly, CounterActor, Mailed, Total, Totals, nothing
@@ -155,6 +155,56 @@ async def test_a_parked_one_that_was_settled_meanwhile_is_no_longer_parked(house
     assert await ParkedLoop(house.dispatch).step() == 1
     assert await house.store.parked(event.id) is None
     assert await house.total("mailed a") == 1
+
+
+async def test_parked_ones_wait_for_their_servers_side_by_side_as_many_as_may(house: House) -> None:
+    mails = [envelope(Mailed(name=f"m{n}")) for n in range(OUTSIDE_AT_ONCE + 1)]
+    working: set[str] = set()
+    go_on = asyncio.Event()
+
+    async def during(name: str) -> None:
+        if name.startswith("m"):
+            working.add(name)
+            await go_on.wait()
+
+    house.actor.during = during
+    for each in mails[1:]:
+        await house.store.park([house.dispatch.parking.form(each, 1, 0, "the server was away")])
+    loop = asyncio.ensure_future(ParkedLoop(house.dispatch).run())
+    try:
+        async with asyncio.timeout(10):
+            while len(working) < OUTSIDE_AT_ONCE:
+                await asyncio.sleep(0.01)
+            await house.store.park([house.dispatch.parking.form(mails[0], 1, 0, "the server was away")])
+            await asyncio.sleep(0.5)  # time for what must not happen
+            assert len(working) == OUTSIDE_AT_ONCE
+            go_on.set()
+            while (await house.store.counts())["parked"]:
+                await asyncio.sleep(0.01)
+    finally:
+        loop.cancel()
+    assert len(working) == len(mails)
+    assert await house.total("mailed m0") == 1
+
+
+async def test_beside_a_parked_one_that_waits_for_its_server_others_are_tried(house: House) -> None:
+    go_on = asyncio.Event()
+
+    async def during(name: str) -> None:
+        if name == "slow":
+            await go_on.wait()
+
+    house.actor.during = during
+    for each in (envelope(Mailed(name="slow")), envelope(Added(name="a", value=1))):
+        await house.store.park([house.dispatch.parking.form(each, 1, 0, "oh")])
+    loop = asyncio.ensure_future(ParkedLoop(house.dispatch).run())
+    try:
+        async with asyncio.timeout(10):
+            while not await house.total("added a"):
+                await asyncio.sleep(0.01)
+    finally:
+        go_on.set()
+        loop.cancel()
 
 
 async def test_a_parked_one_in_another_s_hands_stays_parked(house: House) -> None:
