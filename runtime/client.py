@@ -28,6 +28,7 @@ from runtime.message import (
     owner,
     raised,
     reply_type,
+    ttl_ms,
     unframe_answers,
     wire_name,
 )
@@ -199,11 +200,10 @@ class Client:
         envelopes = []
         for pending in waiting:
             budget_ms = max(1, round((pending.deadline - now) * 1000))
-            envelopes.append(_readdressed(pending.envelope, reply_to, budget_ms))
+            grants = _aged(pending.envelope.grants, now - pending.sent)
+            envelopes.append(_readdressed(pending.envelope, reply_to, budget_ms, grants))
         try:
-            self._broker.request(
-                actor, frame(envelopes, self._keys.of(actor)), ttl_ms=max(each.budget_ms or 1 for each in envelopes)
-            )
+            self._broker.request(actor, frame(envelopes, self._keys.of(actor)), ttl_ms=ttl_ms(envelopes))
         except BrokerAway as error:
             # one that went out before may still be answered; it is sent again when the broker is back
             for pending in waiting:
@@ -224,7 +224,7 @@ class Client:
                 copies = self._hedged(pending) if pending.round == 0 else 1
                 pending.next_round(now)
                 if copies:
-                    self._send_again(pending, copies, now)
+                    self._send_again(pending, copies)
 
     def _hedged(self, pending: _Pending) -> int:
         """How many copies go out; the budget is less by so many."""
@@ -233,11 +233,9 @@ class Client:
         self._hedges -= COPIES
         return COPIES
 
-    def _send_again(self, pending: _Pending, copies: int, now: float) -> None:
+    def _send_again(self, pending: _Pending, copies: int) -> None:
         envelope = pending.envelope
-        pending.envelope = msgspec.structs.replace(
-            envelope, attempt=envelope.attempt + 1, grants=_aged(envelope.grants, now - pending.sent)
-        )
+        pending.envelope = msgspec.structs.replace(envelope, attempt=envelope.attempt + 1)
         self._metrics.resent.labels(envelope.to).inc(copies)
         for _ in range(copies):
             self._send(envelope.to, [pending])
@@ -263,14 +261,17 @@ class Client:
                 pending.future.set_exception(Unavailable(f"the actor {actor!r} is away"))
 
 
-def _readdressed(envelope: Envelope, reply_to: str, budget_ms: int) -> Envelope:
+def _readdressed(envelope: Envelope, reply_to: str, budget_ms: int, grants: tuple[Grant, ...]) -> Envelope:
     return Envelope(
         envelope.id, envelope.type, envelope.to, envelope.body, envelope.nonce, reply_to, budget_ms,
-        envelope.request_hash, envelope.caller, envelope.grants, envelope.attempt, envelope.cause, envelope.trace,
+        envelope.request_hash, envelope.caller, grants, envelope.attempt, envelope.cause, envelope.trace,
         envelope.request_id,
     )  # fmt: skip
 
 
 def _aged(grants: tuple[Grant, ...], seconds: float) -> tuple[Grant, ...]:
-    """Grants that are still good; their signatures were checked when they came in."""
-    return tuple(grant for grant in grants if grant.expires_in > seconds * 1000)
+    """Grants that are still good, with what is left of them; their signatures were checked when they came in."""
+    ms = round(seconds * 1000)
+    return tuple(
+        msgspec.structs.replace(grant, expires_in=grant.expires_in - ms) for grant in grants if grant.expires_in > ms
+    )

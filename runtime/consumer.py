@@ -20,7 +20,7 @@ import msgspec
 from runtime.batch import MOST, Batcher
 from runtime.dispatch import Dispatch
 from runtime.errors import BrokerAway, MessageError, Overloaded, StoreAway
-from runtime.message import Answer, Envelope, Failed, encode, failed, frame, frame_answers, unframe
+from runtime.message import Answer, Envelope, Failed, encode, failed, frame, frame_answers, ttl_ms, unframe
 from runtime.ports import Broker, Delivery, Parked, Subscription
 from runtime.seams import Seams
 from runtime.suspects import Suspects
@@ -57,12 +57,11 @@ class _Held:
 
 
 class _Item:
-    __slots__ = ("held", "received", "since")
+    __slots__ = ("held", "received")
 
-    def __init__(self, received: Received, held: _Held, since: float) -> None:
+    def __init__(self, received: Received, held: _Held) -> None:
         self.received = received
         self.held = held
-        self.since = since
 
 
 class _Lane:
@@ -160,7 +159,7 @@ class Consumer:
         held = _Held(delivery, len(envelopes))
         for envelope in envelopes:
             deadline = now + (envelope.budget_ms or 0) / 1000
-            item = _Item(Received(envelope, trusted=True, deadline=deadline), held, now)
+            item = _Item(Received(envelope, trusted=True, arrived=now, deadline=deadline), held)
             if self._in_flight >= self._limit:
                 self._waiting.append(item)
             else:
@@ -171,7 +170,7 @@ class Consumer:
         for envelope in envelopes:
             again = msgspec.structs.replace(envelope, crashes=envelope.crashes + 1)
             try:
-                self._broker.request(self._actor, frame([again], self._key), ttl_ms=max(1, again.budget_ms or 1))
+                self._broker.request(self._actor, frame([again], self._key), ttl_ms=ttl_ms([again]))
             except BrokerAway:
                 break  # then the ack cannot be sent either, and the whole is delivered again
         else:
@@ -222,7 +221,8 @@ class Consumer:
         now = asyncio.get_running_loop().time()
         while self._waiting and self._in_flight < self._limit:
             item = self._waiting.popleft()
-            if now - item.since > ((item.received.deadline or now) - item.since) / 2:
+            since = item.received.arrived or now
+            if now - since > ((item.received.deadline or now) - since) / 2:
                 self._metrics.shed.labels(self._actor, "waited").inc()
                 self._settle(
                     item, failed(Overloaded(f"the actor {self._actor!r} has more work than it can do in time"))

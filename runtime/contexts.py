@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -59,8 +60,17 @@ class Contexts:
             "new_id": self._new_id,
             "vouch": self.vouch,
             "caller": (envelope.caller or ANONYMOUS) if trusted else ANONYMOUS,
-            "grants": envelope.grants if trusted else (),
+            "grants": _good(received) if trusted else (),
             "cause": envelope.id,
             "trace": child_of(envelope.trace) if envelope.trace else None,
             "request_id": envelope.request_id,
         }
+
+
+def _good(received: Received) -> tuple[Grant, ...]:
+    """The grants that have not expired while the message waited here."""
+    grants = received.envelope.grants
+    if not grants or received.arrived is None:
+        return grants
+    waited_ms = (asyncio.get_running_loop().time() - received.arrived) * 1000
+    return tuple(grant for grant in grants if grant.expires_in > waited_ms)

@@ -117,14 +117,17 @@ class Caller(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True):
-    """Another actor's signed word on a fact, good for seconds.
+    """Another actor's signed word on a fact, good for seconds. No clocks are compared: each who holds it counts.
+
+    The edge counts from when it asks the actor that the grant is for, sends what is left, and gives the message no
+    longer TTL than that; the actor counts what is left from when the message came.
 
     :param issuer: the actor that owns the fact.
     :param fact: what it says, in a word: `person`.
     :param subject: of whom or what.
     :param value: the fact itself, encoded as the issuer's contract says.
-    :param expires_in: ms from receipt, so that no clocks are compared.
-    :param mac: HMAC-SHA256 under the issuer's key over all of the above.
+    :param expires_in: ms from receipt.
+    :param mac: HMAC-SHA256 under the issuer's key over all of the above, checked by the edge when it gets it.
     """
 
     issuer: str
@@ -224,6 +227,12 @@ def frame(envelopes: Sequence[Envelope], key: bytes | None = None) -> bytes:
     if key is None:
         return _PLAIN + payload
     return _SIGNED + hmac.digest(key, payload, "sha256") + payload
+
+
+def ttl_ms(envelopes: Sequence[Envelope]) -> int:
+    """How long a frame may wait for its actor: while somebody waits for an answer and no grant in it has expired."""
+    longest = max(each.budget_ms or 1 for each in envelopes)
+    return min(longest, *(grant.expires_in for each in envelopes for grant in each.grants), longest)
 
 
 def unframe(body: bytes, key: bytes) -> tuple[list[Envelope], bool]:

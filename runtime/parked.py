@@ -15,8 +15,8 @@ LEASE_MS = 60_000
 """After that long another replica takes a row up whose process has died; its attempt has been counted."""
 
 OUTSIDE_AT_ONCE = 8
-"""Rows of `outside` handlers that are tried at the same time: they wait for mail servers and the like. While there are so
-many, no row is taken."""
+"""Rows of `outside` handlers that are tried at the same time: they wait for mail servers and the like. While there are
+so many, no row is taken."""
 
 
 class ParkedLoop:

@@ -41,7 +41,8 @@ class Suspects:
         envelope, parking, store = received.envelope, self._dispatch.parking, self._dispatch.store
         crashes = 1 + await self._trials(received)
         if crashes >= CRASHES:
-            await parking.bury(envelope, f"it took its process down {crashes} times", attempt=crashes)
+            if crashes == CRASHES:  # else it was given up before, and this is one more copy of it
+                await parking.bury(envelope, f"it took its process down {crashes} times", attempt=crashes)
             return Failed(Kind.INTERNAL, "internal")
         await store.park([parking.form(envelope, crashes, None, "its process went away while it handled this")])
         try:

@@ -23,17 +23,25 @@ Verdict = Reply | Settle
 class Received:
     """An envelope in the hands of a consumer.
 
+    :ivar arrived: loop time at which it came into this process; None outside of a consumer.
     :ivar deadline: loop time after which nobody waits for the answer; None for events.
     :ivar unpark: it comes from `parked`, where its row goes when it is handled.
     """
 
-    __slots__ = ("deadline", "envelope", "trusted", "unpark")
+    __slots__ = ("arrived", "deadline", "envelope", "trusted", "unpark")
 
     def __init__(
-        self, envelope: Envelope, *, trusted: bool = False, deadline: float | None = None, unpark: bool = False
+        self,
+        envelope: Envelope,
+        *,
+        trusted: bool = False,
+        arrived: float | None = None,
+        deadline: float | None = None,
+        unpark: bool = False,
     ) -> None:
         self.envelope = envelope
         self.trusted = trusted
+        self.arrived = arrived
         self.deadline = deadline
         self.unpark = unpark
 

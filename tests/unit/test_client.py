@@ -52,8 +52,16 @@ class Office:
         topology = Topology(("counter",), {})
         await self.broker.open(topology)
         await self._far.open(topology)
-        await self._far.consume_requests("counter", self._take, prefetch=1000)
+        await self.serve()
         return self
+
+    async def serve(self) -> None:
+        """Take what comes."""
+        self._counter = await self._far.consume_requests("counter", self._take, prefetch=1000)
+
+    async def close(self) -> None:
+        """Take nothing; it waits in the queue."""
+        await self._counter.pause()
 
     def _take(self, delivery: Delivery) -> None:
         envelopes, signed = unframe(delivery.body, KEY)
@@ -272,8 +280,23 @@ async def test_a_grant_goes_along_while_it_is_good_and_a_forged_one_is_refused(o
         )
     asking = asyncio.ensure_future(office.client.ask_raw(Add(name="a"), budget_ms=9000, grants=(grant,)))
     await office.arrived(5)
-    assert [len(envelopes[0].grants) for _, envelopes in office.frames] == [1, 1, 1, 1, 0]
+    left = [sum(grant.expires_in for grant in envelopes[0].grants) for _, envelopes in office.frames]
+    assert left == pytest.approx([2000, 1600, 1600, 1000, 0], abs=100)
     office.answer(office.frames[0][1][0])
+    await asking
+
+
+@in_an_office
+async def test_a_message_is_gone_from_the_queue_when_its_grant_has_expired(office: Office) -> None:
+    await office.close()
+    grant = sign_grant(KEY, Grant("counter", "fact", "subject", b"yes", 2000))
+    asking = asyncio.ensure_future(office.client.ask_raw(Add(name="a"), budget_ms=9000, grants=(grant,)))
+    await asyncio.sleep(2.5)
+    await office.serve()  # what was sent in the first 2 s has been dropped
+    await office.arrived(1)
+    ((_, (again,)),) = office.frames
+    assert (again.grants, again.attempt) == ((), 3)
+    office.answer(again)
     await asking
 
 

@@ -222,6 +222,11 @@ async def test_a_request_that_takes_its_consumer_down_three_times_is_dead_and_an
     with pytest.raises(Unavailable, match="the actor failed"):
         await poison
     assert {total.value for total in await asyncio.gather(*others)} == {1, 2, 3, 4, 5}
+
+    async def rest() -> bool:
+        return len(await line.store.dead()) == 1
+
+    await until(rest)  # copies of the others may still be on trial
     (dead,) = await line.store.dead()
     assert (dead.id, dead.attempt, dead.reason) == ("poison", 3, "it took its process down 3 times")
     assert house.actor.contexts == []
@@ -346,7 +351,7 @@ async def test_a_request_on_trial_that_is_handed_back_at_a_stop_is_no_dead_lette
     _, consumer, broker = await line.replica(actor=actor)
     await gate.entered.wait()
     assert len(await line.store.dead()) == 1
-    assert len(await consumer.drain(0)) == 1
+    assert len(set(await consumer.drain(0))) == 1  # and copies of it
     assert await line.store.dead() == []
     await broker.close()
     await line.replica()

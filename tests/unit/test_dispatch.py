@@ -212,6 +212,15 @@ async def test_only_a_signed_frame_is_trusted(house: House) -> None:
     assert (answer(trusted, str), answer(forged, str)) == ("ada/yes", "None/None")
 
 
+async def test_f43_a_grant_counts_until_it_has_waited_here_for_as_long_as_it_is_good(house: House) -> None:
+    """No clock but the loop's is looked at: hosts may disagree about the time."""
+    grant = Grant("other", "fact", "subject", b"yes", 5_000)
+    now = asyncio.get_running_loop().time()
+    asked = envelope(WhoAmI(), caller=Caller(id="ada"), grants=(grant,))
+    batch = [Received(asked, trusted=True, arrived=now - waited_s) for waited_s in (0.0, 4.0, 5.1)]
+    assert [answer(verdict, str) for verdict in await house.dispatch(batch)] == ["ada/yes", "ada/yes", "ada/None"]
+
+
 async def test_an_actor_signs_what_it_vouches_for(house: House) -> None:
     grant = answer(await house.one(Vouch(subject="ada")), Grant)
     keys = Keys(None, {"counter": KEY})
