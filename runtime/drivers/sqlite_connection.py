@@ -47,6 +47,9 @@ _TAKEN = frozenset(
 QUICK_S = 0.002
 """Seconds that a read may hold up the event loop."""
 
+SLOW_S = 60.0
+"""Seconds for which a statement that was too slow for that stays away from the event loop: data and machines change."""
+
 INSTRUCTIONS = 1000
 """Steps of SQLite's machine, some 10 µs, between two looks at the clock."""
 
@@ -108,25 +111,27 @@ class QuickReader:
     """Reads on the loop's own thread, for those that are done at once.
 
     A trip to another thread costs more than a read by key, and there each row waits for the interpreter's lock. A
-    statement that takes longer than `QUICK_S` is stopped, and its text is known as slow from then on.
+    statement that takes longer than `QUICK_S` is stopped, and its text is known as slow for `slow_s`.
     """
 
-    def __init__(self, path: Path, pragmas: str, clock: Clock) -> None:
+    def __init__(self, path: Path, pragmas: str, clock: Clock, *, slow_s: float = SLOW_S) -> None:
         self._connection = _open(path, f"{pragmas}; pragma busy_timeout = 0", clock)
         self._connection.set_progress_handler(self._too_long, INSTRUCTIONS)
         self._stop_at = 0.0
-        self._slow: set[str] = set()
+        self._slow_s = slow_s
+        self._slow_until: dict[str, float] = {}
 
     def fetch(self, sql: str, args: Sequence[Value | Sequence[Value]]) -> Sequence[Row] | None:
         """All rows; None when the statement is not for here: too slow, or the file is locked just now."""
-        if sql in self._slow:
+        now = time.perf_counter()
+        if now < self._slow_until.get(sql, 0.0):
             return None
-        self._stop_at = time.perf_counter() + QUICK_S
+        self._stop_at = now + QUICK_S
         try:
             return _translating(lambda connection: rows_of(run(connection, sql, args)), self._connection)
         except StoreAway as error:
             if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-                self._slow.add(sql)
+                self._slow_until[sql] = now + self._slow_s
             return None
 
     def close(self) -> None:

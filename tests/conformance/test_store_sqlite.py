@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.context import system_clock
 from runtime.drivers import sqlite_connection, store_sqlite
 from runtime.drivers.store_sqlite import connect
 from runtime.errors import SettingError, StartError, StoreAway
@@ -234,3 +235,17 @@ async def test_what_is_no_database_is_named(tmp_path: Path) -> None:
         with pytest.raises(StartError, match=r"letter\.txt"):
             await store.open()
         await store.close()
+
+
+@pytest.mark.parametrize(("slow_s", "read_again"), [(0.0, True), (1000.0, False)])
+def test_a_read_that_was_slow_is_tried_on_the_loop_again_after_a_while(
+    tmp_path: Path, slow_s: float, read_again: bool
+) -> None:
+    with sqlite3.connect(tmp_path / "x.db") as connection:
+        connection.execute("create table t as with recursive n (n) as (select 1) select n from n")
+    reader = sqlite_connection.QuickReader(tmp_path / "x.db", "", system_clock, slow_s=slow_s)
+    count = "with recursive n (n) as (select 1 union all select n + 1 from n where n < $1) select count(*) as n from n"
+    assert reader.fetch(count, [10**9]) is None, "it would take minutes"
+    assert reader.fetch(count, [1]) == ([{"n": 1}] if read_again else None)
+    assert reader.fetch("select n from t", []) == [{"n": 1}]
+    reader.close()
