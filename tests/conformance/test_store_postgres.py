@@ -309,3 +309,36 @@ async def test_a_transaction_makes_five_round_trips(world: PostgresWorld, monkey
     await ids(store)
     await asyncio.sleep(0)
     assert statements == ["select"]
+
+
+async def test_a_plan_made_for_a_small_table_is_made_anew_after_a_while(
+    world: PostgresWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = await world.store(pool_size=1)
+    monkeypatch.setattr(postgres_connection, "PLAN_S", 2.0)
+    renewed = await world.store(pool_size=1)
+    for statement in (
+        "create table place (owner text) with (autovacuum_enabled = false)",
+        "create index place_owner on place (owner)",
+        "insert into place values ('x0')",
+        "analyze place",
+    ):
+        await kept.reader.execute(statement)
+    by_owner = "select owner from place where owner = $1"
+
+    async def plan(store: Store) -> str:
+        for _ in range(6):  # the server keeps the plan of the sixth execution
+            await store.reader.fetch(by_owner, "x0")
+        row = await store.reader.row("select name from pg_prepared_statements where statement = $1", by_owner)
+        if row is None:
+            return "its time came between"
+        rows = await store.reader.fetch(f"explain execute {row['name']}('x0')")
+        return " ".join(row["QUERY PLAN"] for row in rows)
+
+    assert "Seq Scan" in await plan(kept)
+    await plan(renewed)
+    await kept.reader.execute("insert into place select 'x' || n from generate_series(1, 20000) as n")
+    async with asyncio.timeout(20):
+        while "place_owner" not in await plan(renewed):
+            await asyncio.sleep(0.1)
+    assert "Seq Scan" in await plan(kept)
