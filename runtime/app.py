@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import math
 import os
 import secrets
 import signal
@@ -23,13 +24,13 @@ from runtime.client import Client
 from runtime.consumer import Consumer
 from runtime.context import Clock, Ids, system_clock
 from runtime.dispatch import Dispatch
-from runtime.errors import ContractError, SettingError, StartError, StoreAway, Unavailable
+from runtime.errors import BrokerAway, ContractError, SettingError, StartError, StoreAway, Unavailable
 from runtime.keys import Keys, Sealer
 from runtime.late_blobs import LateBlobs
 from runtime.ops import OpsServer
 from runtime.outbox import Relay
 from runtime.parked import ParkedLoop
-from runtime.ports import Broker, Cache, Store
+from runtime.ports import QUEUES, Broker, Cache, Store
 from runtime.seams import Seams
 from runtime.supervisor import Supervisor
 from runtime.telemetry import Metrics, logger
@@ -188,7 +189,7 @@ class App:
         start(f"{name}.outbox", relay.run)
         start(f"{name}.parked", ParkedLoop(dispatch).run)
         start(f"{name}.housekeeping", lambda: self._housekeep(store))
-        start(f"{name}.gauges", lambda: self._measure(name, store))
+        start(f"{name}.gauges", lambda: self._measure(name, store, broker))
         for handler in dispatch.table.values():
             if handler.every_ms:
                 start(f"{name}.{handler.method}", Timer(dispatch, handler, self._clock).run)
@@ -251,14 +252,20 @@ class App:
             except StoreAway as error:
                 logger().warning("housekeeping.store_away", reason=str(error))
 
-    async def _measure(self, name: str, store: Store) -> None:
+    async def _measure(self, name: str, store: Store, broker: Broker) -> None:
+        """Gauges that have to be asked for; not a number while nobody answers."""
         while True:
             try:
-                counts = await store.counts()
+                age_ms: float = (await store.counts())["outbox_age_ms"]
             except StoreAway:
-                self.metrics.outbox_age.labels(name).set(float("nan"))
-            else:
-                self.metrics.outbox_age.labels(name).set(counts["outbox_age_ms"] / 1000)
+                age_ms = math.nan
+            self.metrics.outbox_age.labels(name).set(age_ms / 1000)
+            try:
+                depths: Mapping[str, float] = await broker.depth(name)
+            except BrokerAway:
+                depths = dict.fromkeys(QUEUES, math.nan)
+            for queue, count in depths.items():
+                self.metrics.depth.labels(name, queue).set(count)
             await asyncio.sleep(GAUGES_S)
 
 

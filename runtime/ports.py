@@ -17,10 +17,14 @@ import msgspec
 # ------------------------------------------------------------------------------------------------ Broker
 
 
+QUEUES = ("requests", "events", "dead")
+"""Of each actor."""
+
+
 class Topology(msgspec.Struct, frozen=True):
     """The queues that every process declares, so that nothing waits on an actor that was not booted yet.
 
-    :param actors: each gets the queues `requests`, `events` and `dead`.
+    :param actors: each gets `QUEUES`.
     :param bindings: event type → the actors whose `events` queue receives it.
     :param files: setting → fingerprint (31 bits, see `runtime.files`) of the file that this process has for it. All
         processes that have one for that setting must have the same.
@@ -68,10 +72,8 @@ class Subscription(Protocol):
     """A running consumer. It outlives reconnects."""
 
     async def pause(self) -> None:
-        """Take nothing new; returns when no further delivery will come. What is held stays held."""
+        """Take nothing new, for good; returns when no further delivery will come. What is held stays held."""
         ...
-
-    async def resume(self) -> None: ...
 
 
 class Broker(Protocol):
@@ -149,10 +151,6 @@ class Broker(Protocol):
 
     def on_change(self, changed: Callable[[bool], None]) -> None:
         """Set once, before `open`: told of every change of `available`."""
-        ...
-
-    async def bury(self, actor: str, body: bytes) -> None:
-        """Put a message into the actor's `dead` queue, confirmed. :raises BrokerAway: it may not be there."""
         ...
 
     async def depth(self, actor: str) -> Mapping[str, int]:
@@ -384,9 +382,9 @@ class Store(Protocol):
 
     async def delete_outgoing(self, ids: Sequence[str]) -> None: ...
 
-    async def park(self, parked: Sequence[Parked], *, settle: Sequence[Claim] = ()) -> None:
+    async def park(self, parked: Sequence[Parked]) -> None:
         """Put envelopes into `parked`, replacing rows of the same id (their first failure is kept). Never fails for a
-        row that is there already. With `settle`, remembers those ids in the inbox too (a refused event, say)."""
+        row that is there already."""
         ...
 
     async def lease_parked(self, *, limit: int, lease_ms: int) -> Sequence[ParkedRow]:

@@ -139,6 +139,9 @@ class Metrics:
         self.requests = Histogram(
             "troupe_http_seconds", "HTTP requests.", ["route", "method", "status"], buckets=_BUCKETS, registry=registry
         )
+        self.depth = Gauge(
+            "troupe_queue_depth", "Messages that no process has taken yet.", ["actor", "queue"], registry=registry
+        )
         self.outbox_age = Gauge(
             "troupe_outbox_age_seconds", "Age of the oldest unsent event.", ["actor"], registry=registry
         )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -90,33 +90,21 @@ class AmqpSubscription:
         async with self._turn:
             self._lane = await wire.lane()
             if not self._paused:
-                await self._consume(self._lane)
+                await self._lane.consume(self._queue, self._deliver, prefetch=self._prefetch)
 
     async def pause(self) -> None:
         async with self._turn:
             if not self._paused:
                 self._paused = True
-                await self._unless_lost(Lane.cancel)
-
-    async def resume(self) -> None:
-        async with self._turn:
-            if self._paused:
-                self._paused = False
-                await self._unless_lost(self._consume)
+                if self._lane is not None:
+                    with suppress(BrokerAway):  # the wire is lost, and on the next one it stays paused
+                        await self._lane.cancel()
 
     async def check(self, wire: Wire) -> None:
         """Cut the wire when the broker knows of no consumer."""
         async with self._turn:
             if not self._paused and self._lane is not None and await self._lane.consumers_of(self._queue) == 0:
                 wire.cut(f"the broker has lost the consumer of {self._queue}")
-
-    async def _consume(self, lane: Lane) -> None:
-        await lane.consume(self._queue, self._deliver, prefetch=self._prefetch)
-
-    async def _unless_lost(self, act: Callable[[Lane], Awaitable[None]]) -> None:
-        if self._lane is not None:
-            with suppress(BrokerAway):  # the wire is lost, and the next one starts as `_paused` says
-                await act(self._lane)
 
 
 class _Names(NamedTuple):
@@ -217,15 +205,6 @@ class AmqpBroker:
         ]
         await asyncio.wait(confirms, timeout=CONFIRM_S)
         return [confirm.done() and confirm.result() for confirm in confirms]
-
-    async def bury(self, actor: str, body: bytes) -> None:
-        lane = self._sure
-        if lane is None:
-            raise BrokerAway("the message broker")
-        buried = lane.publish_surely("", self._names(actor).dead, body, id=secrets.token_hex(8), mandatory=True)
-        await asyncio.wait({buried}, timeout=CONFIRM_S)
-        if not (buried.done() and buried.result()):
-            raise BrokerAway("the message broker")
 
     async def consume_requests(self, actor: str, deliver: Callable[[Delivery], None], *, prefetch: int) -> Subscription:
         return await self._consume(self._names(actor).requests, deliver, prefetch)

@@ -88,10 +88,6 @@ class MemorySubscription:
     async def pause(self) -> None:
         self._open = False
 
-    async def resume(self) -> None:
-        self._open = True
-        self.queue.wake()
-
     def take(self, parcel: Parcel) -> None:
         """Hold a message and hand it on."""
         self._held[id(parcel)] = parcel
@@ -300,11 +296,6 @@ class MemoryBroker:
         queue.consumers.append(subscription)
         queue.wake()
         return subscription
-
-    async def bury(self, actor: str, body: bytes) -> None:
-        if not self.available:
-            raise BrokerAway("the message broker")
-        self._queues.actors[actor].dead.put(Parcel(body))
 
     async def depth(self, actor: str) -> Mapping[str, int]:
         if not self.available:

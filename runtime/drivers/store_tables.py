@@ -85,12 +85,6 @@ on conflict (id) do update set hash = excluded.hash, lease = excluded.lease, lea
 where inbox.settled_at is null and inbox.leased_until <= now_ms()
 """
 
-_REFUSED = """
-insert into inbox (id, hash, settled_at) values ($1, $2, now_ms())
-on conflict (id) do update set lease = null, leased_until = null, settled_at = excluded.settled_at
-where inbox.settled_at is null
-"""
-
 _LEASE_OUTGOING = """
 with waiting as materialized (
     select id from outbox where leased_until <= now_ms() order by created_at, id limit $1 {skip_locked}
@@ -195,14 +189,12 @@ class Tables(ABC):
         if ids:
             await self.writer.execute("delete from outbox where id = any($1)", ids)
 
-    async def park(self, parked: Sequence[Parked], *, settle: Sequence[Claim] = ()) -> None:
+    async def park(self, parked: Sequence[Parked]) -> None:
         async with self.transaction() as transaction:
             for each in sorted(parked, key=lambda each: each.id):  # in one order, so that no two deadlock
                 await transaction.execute(
                     _PARK, each.id, each.type, each.envelope, each.attempt, each.due_in_ms, _storable(each.reason)
                 )
-            for claim in sorted(settle, key=lambda claim: claim.id):
-                await transaction.execute(_REFUSED, claim.id, claim.hash)
 
     async def lease_parked(self, *, limit: int, lease_ms: int) -> Sequence[ParkedRow]:
         rows = await self.writer.fetch(_LEASE_PARKED.format(skip_locked=self.skip_locked), limit, lease_ms)

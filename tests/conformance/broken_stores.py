@@ -172,10 +172,10 @@ class Unwatchful(SqliteStore):
 class ForgettingFirstFailures(SqliteStore):
     """Parks an envelope as if it had never failed before."""
 
-    async def park(self, parked: Sequence[Parked], *, settle: Sequence[Claim] = ()) -> None:
+    async def park(self, parked: Sequence[Parked]) -> None:
         for each in parked:
             await self.unpark(each.id)
-        await super().park(parked, settle=settle)
+        await super().park(parked)
 
 
 class RevivingTheLiving(SqliteStore):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from runtime.ports import Busy, Claim, Outgoing, Parked, ParkedRow, Saved, Store
-from tests.conformance.inbox_promises import LONG, X, claimed, settle
+from runtime.ports import Busy, Claim, Outgoing, Parked, ParkedRow, Store
+from tests.conformance.inbox_promises import LONG, claimed, settle
 from tests.conformance.store_promises import PROMPT_S
 from tests.conformance.store_worlds import World
 
@@ -150,27 +150,11 @@ async def promise_any_reason_can_be_parked(world: World) -> None:
     assert row.reason.startswith("NUL \N{REPLACEMENT CHARACTER}, half a pair ")
 
 
-async def promise_parking_can_settle(world: World) -> None:
-    store = await world.store()
-    await store.claim(Claim("leased", b"hash"), "mine", lease_ms=LONG)
-    await settle(store, Claim("settled", b"hash"), b"reply")
-    await store.park(
-        [failed("a", due_in_ms=None)], settle=[X, Claim("leased", b"hash"), Claim("settled"), Claim("alone")]
-    )
-    assert await claimed(store) == await claimed(store, Claim("leased")) == Saved(None, b"hash")
-    assert await claimed(store, Claim("settled")) == Saved(b"reply", b"hash")
-    assert await claimed(store, Claim("alone")) == Saved(None, None)
-    async with store.transaction() as transaction:
-        assert not await transaction.resume("leased", "mine")
-
-
 async def promise_parking_at_once_never_fails(world: World) -> None:
     stores = [await world.store(), await world.store()]
     rows = [failed(f"{n}") for n in range(20)]
     orders: Sequence[Sequence[Parked]] = [rows, rows[::-1], rows[10:] + rows[:10], rows]
-    await asyncio.gather(
-        *(stores[n % 2].park(order, settle=[Claim(row.id) for row in order]) for n, order in enumerate(orders))
-    )
+    await asyncio.gather(*(stores[n % 2].park(order) for n, order in enumerate(orders)))
     assert (await stores[0].counts())["parked"] == 20
 
 

@@ -14,7 +14,7 @@ import pytest
 from runtime.drivers import postgres_connection, store_postgres
 from runtime.drivers.store_postgres import connect
 from runtime.errors import SettingError, StartError, StoreAway
-from runtime.ports import Claim, Outgoing, Raced, Settled, Store
+from runtime.ports import Claim, Outgoing, Parked, Raced, Settled, Store
 from tests.conformance.inbox_promises import LONG, X, claimed
 from tests.conformance.proxy import Proxy
 from tests.conformance.store_promises import ENDLESS, ids, put
@@ -149,7 +149,7 @@ async def test_f27_a_database_that_is_read_only_is_still_read(world: PostgresWor
         async with store.transaction() as transaction:
             await put(transaction, "b")
 
-    for work in (write, store.ping, lambda: store.park([], settle=[X])):
+    for work in (write, store.ping, lambda: store.park([Parked("a", "t", b"", 1, None, "oh")])):
         with pytest.raises(StoreAway):
             await work()
         assert await ids(store) == ["a"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import socket
@@ -137,7 +138,14 @@ async def test_health_and_metrics_of_a_process_without_the_edge(
     ready = await ops("GET", "/readyz")
     assert (ready.status, ready.json["task_store"]) == (200, "ok")
     assert (await ops("GET", "/metrics")).status == 404
-    assert b"troupe_in_flight" in (await ops("GET", "/metrics", authorization="Bearer a token")).body
+    async with asyncio.timeout(10):  # the broker is asked for its part now and then
+        while b'troupe_queue_depth{actor="task",queue="requests"} 0.0' not in (metrics := await _metrics(ops)):
+            await asyncio.sleep(0.05)
+    assert b"troupe_in_flight" in metrics
+
+
+async def _metrics(ops: Api) -> bytes:
+    return (await ops("GET", "/metrics", authorization="Bearer a token")).body
 
 
 async def test_resync_tells_the_present_state_again(real: World, client: Callable[[str], Api]) -> None:

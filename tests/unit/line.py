@@ -11,7 +11,7 @@ import aio_pika
 from runtime.client import Client
 from runtime.consumer import Consumer
 from runtime.drivers.broker_amqp import AmqpBroker, hosts
-from runtime.drivers.broker_memory import MemoryBroker, Queues
+from runtime.drivers.broker_memory import MemoryBroker, Parcel, Queues
 from runtime.keys import Keys
 from runtime.message import Envelope, frame
 from runtime.ports import Broker, Publication, Store, Topology
@@ -45,6 +45,14 @@ class Brokers:
         prepare(broker)
         await broker.open(TOPOLOGY)
         return broker
+
+    async def bury(self, body: bytes) -> None:
+        """Put a message into the counter's `dead` queue, as a broker does with what was delivered too often."""
+        if self._url == "memory:":
+            self._queues.actors["counter"].dead.put(Parcel(body))
+            return
+        async with await aio_pika.connect(self._url) as connection, connection.channel() as channel:
+            await channel.default_exchange.publish(aio_pika.Message(body), f"{self._prefix}.counter.dead")
 
     async def close(self) -> None:
         for broker in self._open:

@@ -157,7 +157,7 @@ async def test_malformed_frames_become_dead_letters_and_the_consumer_lives(line:
         line.asking.request("counter", body, ttl_ms=10_000)
     await line.send(envelope(Add(name="forged"), caller=Caller(id="eve")), key=None)
     await line.send(envelope(Add(name="forged")), key=b"another actor's")
-    await line.asking.bury("counter", b"\x00 garbage")
+    await line.brokers.bury(b"\x00 garbage")
     assert (await line.client.ask(Add(name="a"))).value == 1
 
     async def found() -> bool:
