@@ -83,7 +83,7 @@ async def _processes(settings: Settings, chosen: list[str], arguments: argparse.
     commands: dict[str, list[str]] = {}
     for name in chosen:
         for index in range(replicas.pop(name, 1)):
-            command = ["--actors", name, *_forwarded(arguments)]
+            command = ["-m", "runtime", "--actors", name, *_forwarded(arguments)]
             if settings.ops_port and name != stagehands.EDGE:
                 command += ["--ops-port", str(settings.ops_port + len(commands))]
             commands[f"{name}.{index}" if index else name] = command

@@ -12,7 +12,6 @@ from runtime.supervisor import RESTARTS, WINDOW_S
 from runtime.telemetry import logger
 
 STOP_S = 30.0
-"""What a child has for stopping before it is killed."""
 
 
 class Processes:
@@ -21,11 +20,13 @@ class Processes:
     A child that dies is started again after 0.1, 0.2, 0.4 … s while its siblings go on. One that dies for the
     sixth time within 60 s, or says that its settings are wrong (exit 2), takes the whole down with its own code.
 
-    :param commands: name → arguments of `python -m runtime`.
+    :param commands: name → arguments of this Python.
+    :param stop_s: what a child has for stopping before it is killed.
     """
 
-    def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, commands: Mapping[str, Sequence[str]], *, stop_s: float = STOP_S) -> None:
         self._commands = commands
+        self._stop_s = stop_s
         self._stop = asyncio.Event()
         self._code = 0
 
@@ -42,9 +43,7 @@ class Processes:
         deaths: deque[float] = deque()
         while not self._stop.is_set():
             # a session of its own: Ctrl-C on the terminal reaches the parent alone, which stops its children in order
-            child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "runtime", *command, start_new_session=True
-            )
+            child = await asyncio.create_subprocess_exec(sys.executable, *command, start_new_session=True)
             code = await self._until_dead(child)
             if self._stop.is_set():
                 self._code = self._code or (code if code > 0 else 0)
@@ -70,7 +69,7 @@ class Processes:
         stop.cancel()
         if not dead.done():
             child.terminate()
-            done, _ = await asyncio.wait({dead}, timeout=STOP_S)
+            done, _ = await asyncio.wait({dead}, timeout=self._stop_s)
             if not done:
                 child.kill()
         return await dead
