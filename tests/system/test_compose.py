@@ -20,6 +20,7 @@ from tests.system.world import Answer, Api
 
 ACTORS = stagehands.actor_names()
 PATIENCE_S = 60.0
+WALK_S = 240.0
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ async def test_each_container_holds_the_secrets_that_it_needs(containers: Compos
         "edge": {"SECRET_KEY", "BLOB_URL"},
         "media": {"ACTOR_KEY", "BLOB_URL", "MEDIA_STORE_URL"},
         "notify": {"ACTOR_KEY", "MAIL_URL", "NOTIFY_STORE_URL"},
-        "task": {"ACTOR_KEY", "TASK_STORE_URL"},
+        "task": {"ACTOR_KEY", "BLOB_URL", "TASK_STORE_URL"},
         "user": {"ACTOR_KEY", "USER_STORE_URL"},
     }
 
@@ -168,10 +169,12 @@ async def test_the_example_walks_through(containers: Compose) -> None:
         sys.executable,
         str(example),
         containers.address,
+        "--mail",
+        containers.mail,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WALK_S):
         output, _ = await walk.communicate()
     assert walk.returncode == 0, output.decode()[-3000:]
 
