@@ -6,6 +6,7 @@ import is: killed at any moment, it goes on where it was, and what comes twice i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Final, Protocol
@@ -47,6 +48,9 @@ TASKS: Final = 50
 
 BYTES: Final = 128 << 10
 """Of one step, unless a single task has more."""
+
+READ_S: Final = 5
+"""Seconds that reading them may take."""
 
 HEAD: Final = 4096
 """Bytes in which a source may name itself."""
@@ -174,40 +178,45 @@ class Imports:
             await records.imports.save(row)
             ctx.tell(ImportTasks(id=row.id, place=0))
 
-    @handles(outside=True, retry=PATIENT)
-    async def import_tasks(self, command: ImportTasks, ctx: OutsideContext[TaskRecords]) -> None:
-        """Take the next tasks, while who began it may still write to the project; at the end emits ImportDone."""
+    @handles(retry=PATIENT)
+    async def import_tasks(self, command: ImportTasks, ctx: Context[TaskRecords]) -> None:
+        """Take the next tasks, while who began it may still write to the project; at the end emits ImportDone.
+
+        Its few lines are read inside the transaction, before anything is locked: what holds no lease is taken up at
+        once when its process is killed.
+        """
         failure: ImportFault | None = None
         items: Sequence[ImportedTask] = ()
         place = command.place
         try:
-            items, place = await self._next(command)
+            async with asyncio.timeout(READ_S):
+                items, place = await self._next(command)
         except KeyError:
             failure = GONE
-        async with ctx.finish() as records:
-            row = await records.imports.locked(command.id, "running")
-            if row is None or row.place != command.place:
-                return
-            if row.project_id is not None:
-                refusal = barred(await records.projects.role(row.project_id, row.user_id), *WRITERS)
-                failure = failure if refusal is None else ImportFault(line=1, detail=refusal.detail)
-            if failure is not None or not items:
-                await _end(row, records, ctx, failure)
-                return
-            if row.dry_run or row.project_id is None:
-                created = await count_new(items, row.project_id, records)
-            else:
-                created = await bring(items, row, row.project_id, records, ctx)
-            row = msgspec.structs.replace(
-                row,
-                changed_at=ctx.now,
-                place=place,
-                done=row.done + len(items),
-                created=row.created + created,
-                skipped=row.skipped + len(items) - created,
-            )
-            await records.imports.save(row)
-            ctx.tell(ImportTasks(id=row.id, place=place))
+        records = ctx.records
+        row = await records.imports.locked(command.id, "running")
+        if row is None or row.place != command.place:
+            return
+        if row.project_id is not None:
+            refusal = barred(await records.projects.role(row.project_id, row.user_id), *WRITERS)
+            failure = failure if refusal is None else ImportFault(line=1, detail=refusal.detail)
+        if failure is not None or not items:
+            await _end(row, records, ctx, failure)
+            return
+        if row.dry_run or row.project_id is None:
+            created = await count_new(items, row.project_id, records)
+        else:
+            created = await bring(items, row, row.project_id, records, ctx)
+        row = msgspec.structs.replace(
+            row,
+            changed_at=ctx.now,
+            place=place,
+            done=row.done + len(items),
+            created=row.created + created,
+            skipped=row.skipped + len(items) - created,
+        )
+        await records.imports.save(row)
+        ctx.tell(ImportTasks(id=row.id, place=place))
 
     @handles(outside=True, retry=PATIENT)
     async def remove_import_files(self, command: RemoveImportFiles, ctx: OutsideContext[TaskRecords]) -> None:
