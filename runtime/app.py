@@ -138,20 +138,14 @@ class App:
         gc.enable()
 
     def _files(self) -> dict[str, int]:
-        """Setting → fingerprint of each file that other processes of this installation may have to share.
-
-        :raises StartError: a folder cannot be made.
-        """
+        """Setting → fingerprint of each file that other processes of this installation may have to share."""
         settings = self.settings
-        actors = [name for name in self.names if name != stagehands.EDGE]
-        urls = {f"{name.upper()}_STORE_URL": settings.embedded_path(settings.store_url(name)) for name in actors}
-        folder = files.path_of(settings.embedded_path(settings.blob_url))
-        if folder is not None and any(stagehands.needs_blobs(name) for name in self.names):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StartError(f"BLOB_URL={settings.blob_url}: cannot make {folder}: {error.strerror}") from error
-            urls["BLOB_URL"] = settings.embedded_path(settings.blob_url)
+        urls: dict[str, str] = {}
+        for name in self.names:
+            if name != stagehands.EDGE:
+                urls[f"{name.upper()}_STORE_URL"] = settings.embedded_path(settings.store_url(name))
+            if stagehands.needs_blobs(name):
+                urls["BLOB_URL"] = settings.embedded_path(settings.blob_url)
         paths = {setting: files.path_of(url) for setting, url in urls.items()}
         return {setting: files.fingerprint(path) for setting, path in paths.items() if path is not None}
 

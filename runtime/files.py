@@ -7,6 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from runtime.errors import StartError
+
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Linux: of the running kernel, the same in all of its containers; see random(4)."""
 
@@ -20,12 +22,17 @@ def path_of(url: str) -> Path | None:
 
 
 def fingerprint(path: Path) -> int:
-    """Of a file or folder that is there, 31 bits: another one on each host, and for each file on it.
+    """Of a file, or of a folder, which is made where there is none, 31 bits: another one on each host, and for each
+    file on it. By device and inode, so that containers of one host that mount one folder agree, whatever they call it.
 
-    By device and inode, so that containers of one host that mount one folder agree, whatever they call it.
-    :raises OSError: it is not there.
+    :raises StartError: the folder cannot be made.
     """
-    found = path.stat()
+    try:
+        if not path.exists():
+            path.mkdir(parents=True, exist_ok=True)
+        found = path.stat()
+    except OSError as error:
+        raise StartError(f"cannot make {path}: {error.strerror}") from error
     digest = sha256(f"{_host()} {found.st_dev} {found.st_ino}".encode()).digest()
     return int.from_bytes(digest[:4]) >> 1
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime import files
+from runtime.errors import StartError
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,13 @@ def test_one_file_has_one_fingerprint_whatever_its_name(tmp_path: Path) -> None:
     a, link, b = [files.fingerprint(tmp_path / name) for name in ("a", "link", "b")]
     assert a == link != b
     assert all(0 <= each < 2**31 for each in (a, b))
+
+
+def test_a_folder_is_made_and_one_that_cannot_be_is_said(tmp_path: Path) -> None:
+    assert files.fingerprint(tmp_path / "var" / "media") == files.fingerprint(tmp_path / "var" / "media")
+    (tmp_path / "file").touch()
+    with pytest.raises(StartError, match=r"cannot make .*/file/media: Not a directory"):
+        files.fingerprint(tmp_path / "file" / "media")
 
 
 def test_the_same_file_on_another_host_has_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
