@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 import signal
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
-from runtime.client import HEDGES_PER_ASK, MOST_HEDGES
+from runtime.client import HEDGE_S, HEDGES_PER_ASK, MOST_HEDGES
 from runtime.consumer import REQUEST_PREFETCH
 from tests.system.oracle import Load
 from tests.system.world import Answer, Api, Running, World
@@ -177,9 +178,12 @@ async def test_f08_a_frozen_replica_is_answered_for_by_the_other(cluster: Cluste
     """What it has taken is asked for again, of two consumers, so that all but a few are answered within a second."""
     frozen = cluster.tasks[0]
     load = Load([cluster.ada], cluster.project, per_second=60)
+    unfrozen = 0
 
     async def freeze() -> None:
-        await asyncio.sleep(0.5)  # real time is the point
+        nonlocal unfrozen
+        await asyncio.sleep(1)  # real time is the point
+        unfrozen = len(load.all)
         frozen.process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(4)
         frozen.process.send_signal(signal.SIGCONT)
@@ -190,12 +194,15 @@ async def test_f08_a_frozen_replica_is_answered_for_by_the_other(cluster: Cluste
     await freezing
     assert await frozen.stop() == 0  # by now it has handled what it had taken, or given it back
     assert set(load.statuses()) == {200, 201}  # each within its deadline
-    slow = sorted(each.took_s for each in load.all if each.took_s > 1)
-    assert len(slow) <= 0.1 * len(load.all), slow  # the machine may stumble; unhedged it would be up to 64
     metrics = (await cluster.ada("GET", "/metrics")).body.decode()
     resent = sum(float(count) for count in re.findall(r"^troupe_resent_total\{.*\} (\S+)$", metrics, re.MULTILINE))
     assert resent <= MOST_HEDGES + HEDGES_PER_ASK * len(load.all) + 2 * REQUEST_PREFETCH
     await load.reckon()
+    before, after = load.all[:unfrozen], load.all[unfrozen:]
+    if statistics.median(each.took_s for each in before) > HEDGE_S / 2:
+        pytest.skip("the machine is so busy that all requests are slow, and none is hedged")
+    slow = [each.took_s for each in after if each.took_s > 1]
+    assert len(slow) <= 0.1 * len(after), slow  # it may stumble; without hedges it would be up to 64
 
 
 async def test_ten_replicas_boot_together_on_a_fresh_schema(real: World, client: MakeClient) -> None:
