@@ -20,8 +20,9 @@ STATEMENT_S = 5.0
 """Seconds for a statement; the server gives up a second later, should we be gone."""
 CANCEL_S = 0.5
 """Seconds for telling the server that nobody waits for a statement any more."""
-IDLE_S = 1.0
-"""Seconds that a transaction of a process that stands still may hold its locks, for which its siblings wait."""
+IDLE_S = 0.6
+"""Seconds that a transaction of a process that stands still may hold its locks. Its siblings wait for them, each with a
+connection in hand: so less than anybody waits for a connection."""
 
 PLAN_S = 120.0
 """Seconds that a statement stays prepared. Its plan is the server's until the table is analyzed, also one that was made
@@ -60,7 +61,7 @@ async def connected(address: str, schema: str, name: str) -> Connection:
                 "search_path": f'"{schema}"',
                 "jit": "off",  # compiling costs more than our short statements take
                 "statement_timeout": f"{STATEMENT_S + 1:.0f}s",
-                "idle_in_transaction_session_timeout": f"{IDLE_S:.0f}s",
+                "idle_in_transaction_session_timeout": f"{IDLE_S * 1000:.0f}ms",
             },
         )
     except _ERRORS as error:
