@@ -21,7 +21,7 @@ import msgspec
 from runtime.actor import Actor, Handler
 from runtime.context import Clock, Context, Ids, ManyContext, system_clock
 from runtime.contexts import Contexts
-from runtime.errors import ContractError, Kind, Refusal, StoreAway, Throttled
+from runtime.errors import ConnectionLost, ContractError, Kind, Refusal, StoreAway, Throttled
 from runtime.keys import Sealer
 from runtime.message import Envelope, Failed, decoder
 from runtime.outgoing import outgoing
@@ -147,9 +147,9 @@ class Dispatch:
             firsts.setdefault(received.envelope.id, (received, message))
         try:
             verdicts = await self._transact(handler, list(firsts.values()))
-        except StoreAway as error:
-            return [self._replies.away(received, error) for received, _ in items]
-        except Exception:
+        except Exception as error:
+            if isinstance(error, StoreAway) and not isinstance(error, ConnectionLost):
+                return [self._replies.away(received, error) for received, _ in items]
             logger().info("batch.split", actor=self.actor.name, type=handler.type, size=len(items), exc_info=True)
             verdicts = [await self._alone(handler, received, message) for received, message in firsts.values()]
         known = dict(zip(firsts, verdicts, strict=True))
@@ -183,10 +183,14 @@ class Dispatch:
         then. A request is tried while somebody waits for it, other messages `RACES` times, which counts as one attempt.
 
         Before try n + 1 it waits for a time uniform in [0, min(0.1, 0.005 · (2ⁿ⁻¹ − 1))] s: the first is at once.
+        A lost connection is no more than a reason for a second try: what was committed is in the inbox.
         """
         for lost in count(1):
             try:
                 return await self._once(handler, received, message)
+            except ConnectionLost:
+                if lost > 1:
+                    raise
             except Raced:
                 if received.deadline is None and lost == RACES:
                     raise

@@ -12,7 +12,7 @@
     │   └── PreconditionFailed · Unsupported · Throttled
     ├── Later                   a verdict: not now, try again after some seconds
     └── Unavailable             something needed is away; nothing was done, or its outcome is unknown
-        ├── BrokerAway · StoreAway · CacheAway · BlobsAway · MailerAway
+        ├── BrokerAway · StoreAway (ConnectionLost) · CacheAway · BlobsAway · MailerAway
         ├── Overloaded          shed before it was looked at
         └── DeadlinePassed      no answer within the budget
 
@@ -191,6 +191,10 @@ class BrokerAway(Unavailable):
 
 class StoreAway(Unavailable):
     """The database does not answer, or takes no writes."""
+
+
+class ConnectionLost(StoreAway):
+    """The database had answered, and hung up: in its restart, or on a process that stood still in a transaction."""
 
 
 class CacheAway(Unavailable):

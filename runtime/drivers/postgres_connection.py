@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 from asyncpg import Connection
 
-from runtime.errors import Invalid, SettingError, StoreAway
+from runtime.errors import ConnectionLost, Invalid, SettingError, StoreAway
 from runtime.ports import Duplicate, Raced
 
 CONNECT_S = 0.9
@@ -64,6 +64,8 @@ async def connected(address: str, schema: str, name: str) -> Connection:
                 "idle_in_transaction_session_timeout": f"{IDLE_S * 1000:.0f}ms",
             },
         )
+    except asyncpg.TooManyConnectionsError as error:
+        raise StoreAway("the database takes no more connections") from error
     except _ERRORS as error:
         raise StoreAway("the database does not answer") from error
 
@@ -124,14 +126,18 @@ def _translated(error: Exception, connection: Connection) -> Exception | None:
         case (
             OSError()
             | asyncpg.PostgresConnectionError()  # class 08
-            | asyncpg.InsufficientResourcesError()  # 53: too many connections, disk or memory full
-            | asyncpg.OperatorInterventionError()  # 57: shutting down, starting up, cancelled
-            | asyncpg.PostgresSystemError()  # 58: input or output failed
-            | asyncpg.ReadOnlySQLTransactionError()
+            | asyncpg.AdminShutdownError()
             | asyncpg.IdleInTransactionSessionTimeoutError()
             | asyncpg.InternalClientError()  # so it says when the server's last word came between two statements
         ):
-            return StoreAway("the database takes no statement now")
+            return ConnectionLost("the connection to the database was lost")
         case asyncpg.InterfaceError() if connection.is_closed():
-            return StoreAway("the connection to the database was lost")
+            return ConnectionLost("the connection to the database was lost")
+        case (
+            asyncpg.InsufficientResourcesError()  # 53: too many connections, disk or memory full
+            | asyncpg.OperatorInterventionError()  # 57: shutting down, starting up, cancelled
+            | asyncpg.PostgresSystemError()  # 58: input or output failed
+            | asyncpg.ReadOnlySQLTransactionError()
+        ):
+            return StoreAway("the database takes no statement now")
     return None

@@ -13,7 +13,7 @@ import pytest
 
 from runtime.drivers import postgres_connection, store_postgres
 from runtime.drivers.store_postgres import connect
-from runtime.errors import SettingError, StartError, StoreAway
+from runtime.errors import ConnectionLost, SettingError, StartError, StoreAway
 from runtime.ports import Claim, Outgoing, Parked, Raced, Settled, Store
 from tests.conformance.inbox_promises import LONG, X, claimed
 from tests.conformance.proxy import Proxy
@@ -67,6 +67,15 @@ async def until_back(store: Store) -> None:
 
 
 # -------------------------------------------------------------------------------------------------- faults
+
+
+async def test_a_connection_that_the_server_ends_in_a_transaction_is_lost(world: PostgresWorld) -> None:
+    store = await world.store()
+    with pytest.raises(ConnectionLost):
+        async with store.transaction() as transaction:
+            await transaction.fetch("select 1")
+            await terminate_all(world)
+            await transaction.fetch("select 1")
 
 
 async def test_connections_that_the_server_ends_are_replaced(world: PostgresWorld) -> None:

@@ -10,14 +10,14 @@ import pytest
 from structlog.contextvars import get_contextvars
 
 from runtime.dispatch import RACES
-from runtime.errors import Conflict, Invalid, Kind, Later, MessageError, StoreAway, Throttled
+from runtime.errors import Conflict, ConnectionLost, Invalid, Kind, Later, MessageError, StoreAway, Throttled
 from runtime.keys import Keys
 from runtime.message import Caller, Envelope, Failed, Grant, Ok, encode
 from runtime.parked import ParkedLoop
 from runtime.ports import Parked, Raced
 from runtime.telemetry import trace_id
 from runtime.verdict import Received, Settle
-from tests.unit.counter import Add, Added, GetTotal, Keep, Total, Vouch, WhoAmI
+from tests.unit.counter import Add, AddEach, Added, GetTotal, Keep, Total, Vouch, WhoAmI
 from tests.unit.house import KEY, House, answer, code, envelope
 
 During = Callable[[str], Awaitable[None]]
@@ -166,6 +166,22 @@ async def test_an_event_that_only_loses_races_is_parked_and_that_is_one_attempt(
     assert (await house.row(event.id)).attempt == 1
     await until_due(house)
     assert await house.total("added a") == 1
+
+
+async def test_a_connection_that_is_lost_in_a_transaction_is_worth_a_second_try(house: House) -> None:
+    house.actor.during = raising(ConnectionLost(), times=1)
+    assert answer(await house.one(Add(name="a")), Total).value == 1
+    house.actor.during = raising(ConnectionLost(), times=1)
+    verdicts = await house.handle(envelope(AddEach(name="b")), envelope(AddEach(name="c")))
+    assert [answer(each, Total).value for each in verdicts] == [1, 1]
+    assert [await house.total(name) for name in "abc"] == [1, 1, 1]
+
+
+async def test_a_connection_that_is_lost_again_is_the_store_being_away(house: House) -> None:
+    house.actor.during = raising(ConnectionLost(), times=2)
+    verdict = await house.one(Add(name="a"))
+    assert isinstance(verdict, Failed)
+    assert (verdict.kind, await house.total("a")) == (Kind.UNAVAILABLE, 0)
 
 
 async def test_a_query_leaves_no_trace_in_the_inbox(house: House) -> None:
