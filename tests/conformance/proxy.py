@@ -10,6 +10,7 @@ from types import TracebackType
 class Proxy:
     """Forwards `127.0.0.1:port` to a server.
 
+    :ivar passing: cleared, it is a black hole: nothing goes through, new connections get no answer, nobody is told.
     :ivar delay_s: seconds that each piece of an answer is held back.
     :ivar silent: swallow answers: the server works, and nobody hears of it.
     :ivar connections: how many were accepted so far.
@@ -19,7 +20,10 @@ class Proxy:
         self._target = host, port
         self._listener: asyncio.Server | None = None
         self._running: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
+        self._servers: set[asyncio.StreamWriter] = set()
+        self.passing = asyncio.Event()
+        self.passing.set()
         self.port = 0
         self.delay_s = 0.0
         self.silent = False
@@ -49,17 +53,39 @@ class Proxy:
 
     async def cut(self) -> None:
         """Reset all connections there are."""
-        for writer in self._writers:
+        for writer in self._clients | self._servers:
             writer.transport.abort()
+        await self._stop_forwarding()
+
+    async def half_open(self) -> None:
+        """Reset all connections on the side of the server; its clients hear nothing of it."""
+        for writer in self._servers:
+            writer.transport.abort()
+        await self._stop_forwarding()
+
+    async def half_close(self) -> None:
+        """Tell the clients that the server will say no more (FIN); what they say still gets there."""
+        for writer in self._clients:
+            if not writer.is_closing():
+                writer.write_eof()
+
+    async def _stop_forwarding(self) -> None:
         running = list(self._running)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        self._servers.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        server_reader, server_writer = await asyncio.open_connection(*self._target)
-        self._writers |= {writer, server_writer}
+        self._clients.add(writer)
+        await self.passing.wait()
+        try:
+            server_reader, server_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._servers.add(server_writer)
         for source, sink, is_answer in ((reader, server_writer, False), (server_reader, writer, True)):
             task = asyncio.create_task(self._forward(source, sink, is_answer=is_answer))
             self._running.add(task)
@@ -70,8 +96,10 @@ class Proxy:
             while piece := await source.read(1 << 16):
                 if is_answer and self.delay_s:
                     await asyncio.sleep(self.delay_s)
+                await self.passing.wait()
                 if not (is_answer and self.silent):
                     sink.write(piece)
                     await sink.drain()
         sink.close()
-        self._writers.discard(sink)
+        self._clients.discard(sink)
+        self._servers.discard(sink)

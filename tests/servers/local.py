@@ -9,9 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,26 +25,49 @@ INSTALLING_S = 600
 
 @dataclass(frozen=True)
 class Local:
-    """A server that was started here, not necessarily ready yet. `source` says which program it is."""
+    """A server that was started here, not necessarily ready yet.
+
+    :ivar source: which program it is.
+    :ivar again: starts it once more where it was, when it has ended.
+    :ivar environment: what its tools need to find it.
+    """
 
     url: str
     source: str
     running: Running
+    again: Callable[[], Running]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def rabbitmq(stack: ExitStack, say: Callable[[str], None]) -> Local:
-    """A RabbitMQ node that shares nothing with others: own Erlang port mapper, cookie, ports and directories.
+    """A RabbitMQ node that shares nothing with others: own Erlang port mapper, cookie, ports and directories."""
+    return rabbitmq_cluster(stack, say, nodes=1)[0]
+
+
+def rabbitmq_cluster(stack: ExitStack, say: Callable[[str], None], *, nodes: int) -> list[Local]:
+    """RabbitMQ nodes that find one another (https://www.rabbitmq.com/docs/cluster-formation, classic config).
 
     The variables are those of https://www.rabbitmq.com/docs/configure#supported-environment-variables.
     """
     # First the script that Debian's wrapper would run as another user, with fixed directories.
     program = _program("rabbitmq-server", "rabbitmq-server", "/usr/lib/rabbitmq/bin", say=say)
     epmd = _program("epmd", "erlang-base", "/usr/lib/erlang/erts-*/bin", say=say)
-    directory = workplace(stack)
-    port, epmd_port = free_port(), free_port()
-    (directory / "enabled_plugins").write_text("[].")
+    epmd_port, cookie = free_port(), secrets.token_hex(10)
     # A node would start a port mapper that outlives it: this one is ours to stop.
-    spawn(stack, [epmd, "-port", str(epmd_port), "-address", "127.0.0.1"], directory)
+    spawn(stack, [epmd, "-port", str(epmd_port), "-address", "127.0.0.1"], workplace(stack))
+    ports = [free_port() for _ in range(nodes)]
+    names = [f"troupe-{port}@localhost" for port in ports]
+    return [_node(stack, program, epmd_port, cookie, port, names) for port in ports]
+
+
+def _node(stack: ExitStack, program: Path, epmd_port: int, cookie: str, port: int, cluster: Sequence[str]) -> Local:
+    directory = workplace(stack)
+    (directory / "enabled_plugins").write_text("[].")
+    (directory / ".erlang.cookie").write_text(cookie)
+    (directory / ".erlang.cookie").chmod(0o400)
+    peers = [f"cluster_formation.classic_config.nodes.{n} = {name}\n" for n, name in enumerate(cluster, 1)]
+    formation = ["cluster_formation.peer_discovery_backend = classic_config\n", *peers] if len(cluster) > 1 else []
+    (directory / "rabbitmq.conf").write_text("".join(formation))
     environment = {
         "HOME": str(directory),
         "ERL_EPMD_PORT": str(epmd_port),
@@ -61,8 +85,8 @@ def rabbitmq(stack: ExitStack, say: Callable[[str], None]) -> Local:
         "RABBITMQ_CONF_ENV_FILE": str(directory / "rabbitmq-env.conf"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
     }
-    running = spawn(stack, [program], directory, environment=environment)
-    return Local(f"amqp://guest:guest@127.0.0.1:{port}/", str(program), running)
+    start = partial(spawn, stack, [program], directory, environment=environment)
+    return Local(f"amqp://guest:guest@127.0.0.1:{port}/", str(program), start(), start, environment)
 
 
 def postgres(stack: ExitStack, say: Callable[[str], None]) -> Local:
@@ -91,8 +115,8 @@ def postgres(stack: ExitStack, say: Callable[[str], None]) -> Local:
     }
     flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for its clients to leave.
-    running = spawn(stack, [program, "-D", data, *flags], directory, user=user, stop=signal.SIGINT)
-    return Local(f"postgresql://postgres@127.0.0.1:{port}/postgres", str(program), running)
+    start = partial(spawn, stack, [program, "-D", data, *flags], directory, user=user, stop=signal.SIGINT)
+    return Local(f"postgresql://postgres@127.0.0.1:{port}/postgres", str(program), start(), start)
 
 
 def redis(stack: ExitStack, say: Callable[[str], None]) -> Local:
@@ -100,8 +124,8 @@ def redis(stack: ExitStack, say: Callable[[str], None]) -> Local:
     program = _program("redis-server", "redis-server", say=say)
     port = free_port()
     options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
-    running = spawn(stack, [program, *options], workplace(stack))
-    return Local(f"redis://127.0.0.1:{port}/0", str(program), running)
+    start = partial(spawn, stack, [program, *options], workplace(stack))
+    return Local(f"redis://127.0.0.1:{port}/0", str(program), start(), start)
 
 
 def s3(stack: ExitStack, _say: Callable[[str], None]) -> Local:
@@ -114,9 +138,9 @@ def s3(stack: ExitStack, _say: Callable[[str], None]) -> Local:
         "NANIO_SECRET_KEY": secret,
         "NANIO_DATA_DIR": str(directory / "data"),
     }
-    running = spawn(stack, command, directory, environment=environment)
+    start = partial(spawn, stack, command, directory, environment=environment)
     url = f"s3://troupe-{secrets.token_hex(4)}?endpoint=http://{key}:{secret}@127.0.0.1:{port}"
-    return Local(url, f"nanio {version('nanio')}", running)
+    return Local(url, f"nanio {version('nanio')}", start(), start)
 
 
 def _program(name: str, package: str, *directories: str, say: Callable[[str], None]) -> Path:

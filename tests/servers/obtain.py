@@ -88,7 +88,7 @@ async def obtain(kind: Kind, stack: ExitStack, say: Callable[[str], None]) -> Ob
     named = os.environ.get(kind.variable)
     if named:
         try:
-            return Obtained(named, await _wait(kind, named, NAMED_S), f"named by {kind.variable}")
+            return Obtained(named, await until_it_answers(kind, named, NAMED_S), f"named by {kind.variable}")
         except Unobtainable as error:
             raise Unobtainable(f"{kind.variable}: {error}") from error
     reasons = [f"{kind.variable} is not set"]
@@ -107,17 +107,21 @@ async def _contained(kind: Kind, stack: ExitStack, _say: Callable[[str], None]) 
     if kind.image is None:
         raise Unobtainable("no image is used for it")
     url = containers.start(stack, kind.image)
-    return Obtained(url, await _wait(kind, url, BOOT_S), f"container of {kind.image.name}")
+    return Obtained(url, await until_it_answers(kind, url, BOOT_S), f"container of {kind.image.name}")
 
 
 async def _local(kind: Kind, stack: ExitStack, say: Callable[[str], None]) -> Obtained:
     server = kind.start(stack, say)
     return Obtained(
-        server.url, await _wait(kind, server.url, BOOT_S, server.running.epitaph), f"process of {server.source}"
+        server.url,
+        await until_it_answers(kind, server.url, BOOT_S, server.running.epitaph),
+        f"process of {server.source}",
     )
 
 
-async def _wait(kind: Kind, url: str, seconds: float, epitaph: Callable[[], str | None] = lambda: None) -> str:
+async def until_it_answers(
+    kind: Kind, url: str, seconds: float, epitaph: Callable[[], str | None] = lambda: None
+) -> str:
     """Ask until it answers: its version. `epitaph` tells why it died, if it did."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

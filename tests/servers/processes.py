@@ -78,11 +78,12 @@ def spawn(
             group=user,
             extra_groups=None if user is None else [],
         )
-    stack.callback(_stop, child, stop)
+    stack.callback(end, child, stop)
     return Running(child, log)
 
 
-def _stop(child: subprocess.Popen[bytes], how: signal.Signals) -> None:
+def end(child: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    """Stop a process that leads its group: as `how` says, and after `GRACE_S` by force."""
     with suppress(ProcessLookupError):  # nobody of the group is left
         os.killpg(child.pid, how)
         with suppress(subprocess.TimeoutExpired):

@@ -1,0 +1,90 @@
+"""`./dev chaos`: play rows, print the table, write the report."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from chaos import report, rows
+from chaos.lab import Lab
+from chaos.row import Result, Row, play
+
+EPILOG = """\
+Each row starts an installation of its own (real processes of python -m runtime) on servers that the suite starts
+itself: RabbitMQ, PostgreSQL, Redis, from programs of this machine (on Debian, as root, a missing one is installed).
+While the fault is done, an open-loop client asks 60 times a second, 70 % reads and 30 % writes; afterwards all is
+read back, and what has an unknown outcome is asked for again with its key.
+
+Every row fails when anything acknowledged is lost, done twice or was never asked for, when an answer is no correct
+problem document or came later than deadline + 1 s, or when a process has grown by more than 64 MiB.
+
+Exit codes: 0 every row passed, 1 a row failed, 2 wrong arguments, 3 none failed and some could not be made here.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """See `EPILOG`."""
+    parser = argparse.ArgumentParser(
+        prog="./dev chaos",
+        description=sys.modules["chaos"].__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("ids", nargs="*", metavar="ID", help="rows to play, F01 F09 …; default: all")
+    parser.add_argument("--list", action="store_true", help="print the rows and what lets each pass")
+    parser.add_argument("--short", action="store_true", help="a few rows, fewer and shorter faults: some minutes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, each request included")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write one page with a chart for each row")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for docs/chaos.md")
+    arguments = parser.parse_args(argv)
+    known = {each.id: each for each in rows.every()}
+    if unknown := [id for id in arguments.ids if id not in known]:
+        parser.error(f"there is no row {', '.join(unknown)}; --list shows them all")
+    chosen = [known[id] for id in arguments.ids] or [
+        each for each in known.values() if each.short or not arguments.short
+    ]
+    if arguments.list:
+        print(report.listing(chosen))
+        return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # time limits end us so; our children go with us
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            results, versions = runner.run(_play(chosen, short=arguments.short))
+    except KeyboardInterrupt:
+        return 130
+    print(report.table(results))
+    if arguments.json:
+        arguments.json.write_bytes(msgspec.json.encode({"servers": versions, "rows": results}))
+    if arguments.html:
+        arguments.html.write_text(report.page(results, versions), encoding="utf-8")
+    if arguments.markdown:
+        arguments.markdown.write_text(report.markdown(results, versions), encoding="utf-8")
+    outcomes = {result.outcome for result in results}
+    return 1 if "fail" in outcomes else 3 if "not made" in outcomes else 0
+
+
+async def _play(chosen: Sequence[Row], *, short: bool) -> tuple[list[Result], list[str]]:
+    results: list[Result] = []
+    async with Lab(_say) as lab:
+        for number, each in enumerate(chosen, 1):
+            _say(f"[{number}/{len(chosen)}] {each.id}  {each.fault}")
+            result = await play(each, lab, short=short)
+            _say(report.verdict(result))
+            results.append(result)
+        return results, lab.versions
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

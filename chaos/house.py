@@ -1,0 +1,125 @@
+"""One installation of Troupe, for one row: its processes, its people, its project."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlencode
+
+import aiohttp
+
+from chaos.lab import Lab, Queues, Server, fresh_name
+from runtime import stagehands
+from tests.system.world import Api, Running, World
+
+Proxied = Sequence[str]
+"""Of `broker`, `store` and `cache`, those that are reached through their proxies."""
+
+QUIET = {"RATE_LIMITS": "off", "LOG_LEVEL": "warning"}
+
+
+class House:
+    """The processes of one installation.
+
+    :ivar world: starts and ends them.
+    :ivar tasks: those of the task actor. :ivar others: of the other actors. :ivar edges: of the edge.
+    :ivar ada: owns the project. :ivar bob: is a member of it.
+    :ivar apis: Ada at each edge, for the load; whoever adds or removes an edge changes it.
+    """
+
+    def __init__(self, world: World, session: aiohttp.ClientSession) -> None:
+        self.world = world
+        self.session = session
+        self.tasks: list[Running] = []
+        self.others: list[Running] = []
+        self.edges: list[Running] = []
+        self.apis: list[Api] = []
+        self.project = ""
+        self.ada: Api
+        self.bob: Api
+
+    @property
+    def processes(self) -> list[Running]:
+        return list({id(each): each for each in (*self.tasks, *self.others, *self.edges)}.values())
+
+    @property
+    def queues(self) -> Queues:
+        return Queues(self.world.settings["BROKER_URL"].partition(",")[0], self.world.settings["BROKER_PREFIX"])
+
+    async def populate(self, address: str) -> None:
+        """Two people, a project of theirs."""
+        anyone = Api(self.session, address)
+        await anyone.until_ready()
+        self.ada, self.bob = await anyone.person("Ada"), await anyone.person("Bob")
+        self.project = await self.ada.project()
+        path = f"/v1/projects/{self.project}/members/{self.bob.user['id']}"
+        made = await self.ada("PUT", path, {"role": "editor"})
+        assert made.status == 200, made
+        self.apis.append(self.ada)
+
+    async def restart(self, among: list[Running], dead: Running, *arguments: str, **settings: str) -> Running:
+        """What a platform does: put a new process where a dead one was."""
+        again = await self.world.start(*arguments, **settings)
+        among[among.index(dead)] = again
+        return again
+
+    async def edge(self, **settings: str) -> Running:
+        """One more edge, which takes its share of the load."""
+        running = await self.world.start("--actors", "edge", **settings)
+        self.edges.append(running)
+        if self.apis:
+            self.apis.append(self.ada.at(running.address))
+        return running
+
+
+async def real(
+    lab: Lab, directory: Path, session: aiohttp.ClientSession, *, proxied: Proxied, settings: Mapping[str, str]
+) -> House:
+    """No process yet; all settings for queues, schemas and keys of this row alone."""
+    name = fresh_name()
+    store = address(lab.store, "store" in proxied)
+    stores = {
+        f"{actor.upper()}_STORE_URL": f"{store}?{urlencode({'schema': f'{name}_{actor}'})}"
+        for actor in stagehands.actor_names()
+    }
+    servers = {
+        "BROKER_URL": address(lab.broker, "broker" in proxied),
+        "BROKER_PREFIX": name,
+        "CACHE_URL": address(lab.cache, "cache" in proxied),
+    }
+    return House(World(directory, {**QUIET, **servers, **stores, **settings}), session)
+
+
+def embedded(directory: Path, session: aiohttp.ClientSession, *, port: int, settings: Mapping[str, str]) -> House:
+    """Everything on the twins, in one process that is not started yet."""
+    fixed = {"SECRET_KEY": "", "EDGE_PORT": str(port)}
+    return House(World(directory, {**QUIET, **fixed, **settings}), session)
+
+
+def address(server: Server, proxied: bool) -> str:
+    return server.behind if proxied else server.url
+
+
+async def boot(house: House, *, tasks: int, edges: int, embedded: bool = False) -> None:
+    """One process for user, notify and media, and those of task and edge; embedded, one for all."""
+    if embedded:
+        house.edges = house.tasks = house.others = [await house.world.start()]
+    else:
+        others = ",".join(name for name in stagehands.actor_names() if name != "task")
+        start = house.world.start
+        running = await asyncio.gather(start("--actors", others), *(start("--actors", "task") for _ in range(tasks)))
+        house.others, house.tasks = [running[0]], list(running[1:])
+        for _ in range(edges):
+            await house.edge()
+    await house.populate(house.edges[0].address)
+    house.apis += [house.ada.at(each.address) for each in house.edges[1:]]
+
+
+def resident_mib(running: Running) -> float:
+    """Resident memory of a process (proc(5), `VmRSS`); 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{running.process.pid}/status").read_text()
+    except OSError:
+        return 0.0
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024

@@ -1,0 +1,213 @@
+"""The servers of the suite: its own, to be stopped, killed, slowed down and cut off, each behind a proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import aio_pika
+import asyncpg
+
+from runtime import stagehands
+from tests.conformance.proxy import Proxy
+from tests.servers import local
+from tests.servers.obtain import BROKER, CACHE, STORE, Kind, until_it_answers
+from tests.servers.processes import end
+
+BACK_S = 60.0
+"""How long a server may take to come back, in seconds."""
+
+
+class Server:
+    """One server, started when it is first needed.
+
+    :ivar url: its own address. :ivar behind: the address of the proxy before it.
+    """
+
+    def __init__(self, kind: Kind, started: local.Local) -> None:
+        self._kind = kind
+        self._local = started
+        self._running = started.running
+        self.url = started.url
+        address = urlsplit(started.url)
+        self.proxy = Proxy(address.hostname or "", address.port or 0)
+        self.version = ""
+
+    @property
+    def behind(self) -> str:
+        address = urlsplit(self.url)
+        login, at, _ = address.netloc.rpartition("@")
+        return address._replace(netloc=f"{login}{at}127.0.0.1:{self.proxy.port}").geturl()
+
+    @property
+    def alive(self) -> bool:
+        return self._running.child.poll() is None
+
+    async def ready(self) -> None:
+        """:raises Unobtainable: it does not answer."""
+        self.version = await until_it_answers(self._kind, self.url, BACK_S, self._running.epitaph)
+
+    async def stop(self) -> None:
+        """As its operator would."""
+        how = signal.SIGINT if self._kind is STORE else signal.SIGTERM
+        await asyncio.to_thread(end, self._running.child, how)
+
+    async def kill(self) -> None:
+        """As the kernel would when memory is short."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._running.child.pid, signal.SIGKILL)
+        await asyncio.to_thread(self._running.child.wait)
+
+    async def start(self) -> None:
+        """Where it was; returns when it answers."""
+        self._running = self._local.again()
+        await self.ready()
+
+    async def tool(self, program: str, *arguments: str) -> str:
+        """What one of its tools prints. :raises RuntimeError: it fails."""
+        path = Path(self._local.source).with_name(program)
+        process = await asyncio.create_subprocess_exec(
+            path, *arguments, env={**os.environ, **self._local.environment}, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+        if process.returncode != 0:
+            raise RuntimeError(f"{program} {' '.join(arguments)}: {output.decode()[-500:]}")
+        return output.decode()
+
+
+class Lab:
+    """All servers of a run; an asynchronous context manager that stops them.
+
+    :param say: told of what takes a while.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._stack = ExitStack()
+        self._servers: dict[str, Server] = {}
+        self._cluster: list[Server] = []
+
+    async def __aenter__(self) -> Lab:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for server in (*self._servers.values(), *self._cluster):
+            await server.proxy.down()
+        await asyncio.to_thread(self._stack.close)
+
+    @property
+    def broker(self) -> Server:
+        return self._servers["broker"]
+
+    @property
+    def store(self) -> Server:
+        return self._servers["store"]
+
+    @property
+    def cache(self) -> Server:
+        return self._servers["cache"]
+
+    @property
+    def versions(self) -> list[str]:
+        """What was met."""
+        return sorted({server.version for server in (*self._servers.values(), *self._cluster)})
+
+    async def up(self) -> None:
+        """Have all three servers answer, their proxies pass, whatever the row before has done to them.
+
+        :raises Unobtainable: one cannot be had here.
+        """
+        kinds = {"broker": BROKER, "store": STORE, "cache": CACHE}
+        for name, kind in kinds.items():
+            if name not in self._servers:
+                self._say(f"starting {kind.name}")
+                self._servers[name] = Server(kind, await asyncio.to_thread(kind.start, self._stack, self._say))
+        for server in self._servers.values():
+            if not server.alive:
+                await server.start()
+            await server.ready()
+            await server.proxy.down()
+            server.proxy.delay_s, server.proxy.silent = 0.0, False
+            server.proxy.passing.set()
+            await server.proxy.up()
+
+    async def cluster(self) -> list[Server]:
+        """Three RabbitMQ nodes, all of them up. :raises Unobtainable: they cannot be had here."""
+        if not self._cluster:
+            self._say("starting three RabbitMQ nodes")
+            nodes = await asyncio.to_thread(local.rabbitmq_cluster, self._stack, self._say, nodes=3)
+            self._cluster = [Server(BROKER, node) for node in nodes]
+        for node in self._cluster:
+            if not node.alive:
+                await node.start()
+            await node.ready()
+        return self._cluster
+
+
+class Queues:
+    """The queues of one installation, as its broker sees them."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self._url = url
+        self._prefix = prefix
+
+    async def counts(self) -> Mapping[str, tuple[int, int]]:
+        """`task.requests` → messages ready, consumers; without queues that do not exist."""
+        found: dict[str, tuple[int, int]] = {}
+        async with await aio_pika.connect(self._url) as connection:
+            for name in self._names():
+                channel = await connection.channel()
+                try:
+                    queue = await channel.declare_queue(f"{self._prefix}.{name}", passive=True)
+                except aio_pika.exceptions.ChannelNotFoundEntity:
+                    continue
+                counted = queue.declaration_result
+                found[name] = counted.message_count or 0, counted.consumer_count or 0
+                await channel.close()
+        return found
+
+    async def consumers(self) -> Mapping[str, int]:
+        """`task.requests` → how many take from it."""
+        return {name: consumers for name, (_, consumers) in (await self.counts()).items()}
+
+    async def delete(self, *names: str) -> None:
+        """These, or all of the installation; its exchange stays."""
+        async with await aio_pika.connect(self._url) as connection:
+            channel = await connection.channel()
+            for name in names or self._names():
+                await channel.queue_delete(f"{self._prefix}.{name}")
+
+    async def put(self, name: str, body: bytes) -> None:
+        """A message of whatever kind into one queue."""
+        async with await aio_pika.connect(self._url) as connection:
+            channel = await connection.channel()
+            await channel.default_exchange.publish(aio_pika.Message(body), f"{self._prefix}.{name}")
+
+    def _names(self) -> list[str]:
+        kinds = ("requests", "events", "dead")
+        return [f"{actor}.{kind}" for actor in stagehands.topology().actors for kind in kinds]
+
+
+async def statement(url: str, sql: str) -> None:
+    """One statement as the superuser."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+def fresh_name() -> str:
+    """A prefix for queues and schemas that nothing else has."""
+    return f"c{secrets.token_hex(5)}"
