@@ -19,7 +19,7 @@ from chaos.row import Result, Row, play
 EPILOG = """\
 Each row starts an installation of its own (real processes of python -m runtime) on servers that the suite starts
 itself: RabbitMQ, PostgreSQL, Redis, from programs of this machine (on Debian, as root, a missing one is installed).
-While the fault is done, an open-loop client asks 60 times a second, 70 % reads and 30 % writes; afterwards all is
+While the fault is done, an open-loop client asks 30 times a second, 70 % reads and 30 % writes; afterwards all is
 read back, and what has an unknown outcome is asked for again with its key.
 
 Every row fails when anything acknowledged is lost, done twice or was never asked for, when an answer is no correct

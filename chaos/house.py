@@ -14,7 +14,8 @@ from runtime import stagehands
 from tests.system.world import Api, Running, World
 
 Proxied = Sequence[str]
-"""Of `broker`, `store` and `cache`, those that are reached through their proxies."""
+"""Of `broker`, `store` and `cache`, those that are reached through their proxies; `edge:broker`: by the edge alone,
+`task:broker`: by the task actor alone."""
 
 QUIET = {"RATE_LIMITS": "off", "LOG_LEVEL": "warning"}
 
@@ -24,6 +25,7 @@ class House:
 
     :ivar world: starts and ends them.
     :ivar tasks: those of the task actor. :ivar others: of the other actors. :ivar edges: of the edge.
+    :ivar own: settings of `edge`, `task` and `others` beside those of the world.
     :ivar ada: owns the project. :ivar bob: is a member of it.
     :ivar apis: Ada at each edge, for the load; whoever adds or removes an edge changes it.
     """
@@ -35,6 +37,7 @@ class House:
         self.others: list[Running] = []
         self.edges: list[Running] = []
         self.apis: list[Api] = []
+        self.own: dict[str, dict[str, str]] = {"edge": {}, "task": {}, "others": {}}
         self.project = ""
         self.ada: Api
         self.bob: Api
@@ -47,26 +50,37 @@ class House:
     def queues(self) -> Queues:
         return Queues(self.world.settings["BROKER_URL"].partition(",")[0], self.world.settings["BROKER_PREFIX"])
 
-    async def populate(self, address: str) -> None:
-        """Two people, a project of theirs."""
+    async def person(self, address: str, name: str = "Ada") -> Api:
+        """Somebody new, at an edge that may just be starting."""
         anyone = Api(self.session, address)
         await anyone.until_ready()
-        self.ada, self.bob = await anyone.person("Ada"), await anyone.person("Bob")
+        return await anyone.person(name)
+
+    async def populate(self, address: str) -> None:
+        """Two people, a project of theirs."""
+        self.ada, self.bob = await self.person(address, "Ada"), await self.person(address, "Bob")
         self.project = await self.ada.project()
         path = f"/v1/projects/{self.project}/members/{self.bob.user['id']}"
         made = await self.ada("PUT", path, {"role": "editor"})
         assert made.status == 200, made
         self.apis.append(self.ada)
 
-    async def restart(self, among: list[Running], dead: Running, *arguments: str, **settings: str) -> Running:
-        """What a platform does: put a new process where a dead one was."""
-        again = await self.world.start(*arguments, **settings)
-        among[among.index(dead)] = again
-        return again
+    async def task(self, **settings: str) -> Running:
+        """Start a process of the task actor."""
+        return await self.world.start("--actors", "task", **self.own["task"], **settings)
 
-    async def edge(self, **settings: str) -> Running:
+    async def replace(self, dead: Running) -> None:
+        """What a platform does: a new task process where a dead one was."""
+        self.tasks[self.tasks.index(dead)] = await self.task()
+
+    async def other(self) -> Running:
+        """Start a process of all actors but task."""
+        names = [name for name in stagehands.actor_names() if name != "task"]
+        return await self.world.start("--actors", ",".join(names), **self.own["others"])
+
+    async def edge(self) -> Running:
         """One more edge, which takes its share of the load."""
-        running = await self.world.start("--actors", "edge", **settings)
+        running = await self.world.start("--actors", "edge", **self.own["edge"])
         self.edges.append(running)
         if self.apis:
             self.apis.append(self.ada.at(running.address))
@@ -88,7 +102,10 @@ async def real(
         "BROKER_PREFIX": name,
         "CACHE_URL": address(lab.cache, "cache" in proxied),
     }
-    return House(World(directory, {**QUIET, **servers, **stores, **settings}), session)
+    house = House(World(directory, {**QUIET, **servers, **stores, **settings}), session)
+    for who, _, server in (each.partition(":") for each in proxied if ":" in each):
+        house.own[who][f"{server.upper()}_URL"] = address(getattr(lab, server), proxied=True)
+    return house
 
 
 def embedded(directory: Path, session: aiohttp.ClientSession, *, port: int, settings: Mapping[str, str]) -> House:
@@ -106,13 +123,12 @@ async def boot(house: House, *, tasks: int, edges: int, embedded: bool = False) 
     if embedded:
         house.edges = house.tasks = house.others = [await house.world.start()]
     else:
-        others = ",".join(name for name in stagehands.actor_names() if name != "task")
-        start = house.world.start
-        running = await asyncio.gather(start("--actors", others), *(start("--actors", "task") for _ in range(tasks)))
+        running = await asyncio.gather(house.other(), *(house.task() for _ in range(tasks)))
         house.others, house.tasks = [running[0]], list(running[1:])
         for _ in range(edges):
             await house.edge()
-    await house.populate(house.edges[0].address)
+    if house.edges:
+        await house.populate(house.edges[0].address)
     house.apis += [house.ada.at(each.address) for each in house.edges[1:]]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
 import aio_pika
@@ -204,6 +205,16 @@ async def statement(url: str, sql: str) -> None:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+async def row_of(url: str, sql: str, schema: str) -> Mapping[str, Any]:
+    """The first row of a query in a schema."""
+    connection = await asyncpg.connect(url, server_settings={"search_path": schema})
+    try:
+        found: Mapping[str, Any] = await connection.fetchrow(sql)
+        return found
     finally:
         await connection.close()
 

@@ -79,7 +79,8 @@ def verdict(result: Result) -> str:
     lines = [
         f"    {result.outcome}, {result.seconds:.0f} s: {result.acknowledged} acknowledged, {result.unknown} unknown, "
         f"{result.lost} lost, {result.duplicated} duplicated, {result.error_rate:.2%} errors, "
-        f"recovered in {result.recovery_s:.1f} s"
+        f"recovered in {result.recovery_s:.1f} s; "
+        + ", ".join(f"{status}: {times}" for status, times in sorted(result.statuses.items()))
     ]
     return "\n".join(lines + [f"    {text}" for text in (*result.complaints, *result.notes)])
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -23,6 +24,9 @@ from tests.system.oracle import Operation, Reckoning
 
 MEMORY_MIB = 64
 """How much larger a process may be at the end than before the fault."""
+
+LAG_S = 0.25
+"""A client that is late by more than this cannot tell times well."""
 
 ROW_S = 300.0
 """What one row may take at most, in seconds."""
@@ -81,6 +85,31 @@ def refuses_within(seconds: float, status: int = 503) -> Criterion:
     return Criterion(f"{status} in {seconds:g} s", check)
 
 
+def answers(seconds: float) -> Criterion:
+    """While a fault lasts, 99 % of all requests are answered in that time."""
+
+    def check(scene: Scene) -> Iterator[str]:
+        took = [each.took_s for fault in scene.faults for each in scene.sent(fault)]
+        if (slow := quantile(took, 0.99)) > seconds:
+            late = sum(each > seconds for each in took)
+            yield f"{late} of {len(took)} took more than {seconds:g} s, 99 % up to {slow:.2f} s"
+
+    return Criterion(f"99 % answered in {seconds:g} s", check)
+
+
+def adds(seconds: float) -> Criterion:
+    """The 99th percentile during the faults is not that much higher than before the first."""
+
+    def check(scene: Scene) -> Iterator[str]:
+        before = quantile([each.took_s for each in scene.operations if each.sent_at < scene.faults[0].began], 0.99)
+        during = quantile([each.took_s for fault in scene.faults for each in scene.sent(fault)], 0.99)
+        scene.note(f"99 % answered in {before * 1000:.0f} ms before and {during * 1000:.0f} ms during it")
+        if during > before + seconds:
+            yield f"99 % took up to {during - before:.3f} s longer than before"
+
+    return Criterion(f"p99 grows by at most {seconds * 1000:.0f} ms", check)
+
+
 class Row(NamedTuple):
     """One line of the report.
 
@@ -116,7 +145,7 @@ def row(
     edges: int = 1,
     proxied: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
-    per_second: float = 60,
+    per_second: float = 30,
     short: bool = False,
 ) -> Callable[[Callable[[Scene], Awaitable[None]]], Row]:
     """Declare a row; the function does the fault while the load runs.
@@ -150,6 +179,7 @@ class Mark(msgspec.Struct, array_like=True):
 class Result(msgspec.Struct):
     """What became of a row.
 
+    :ivar statuses: how often each came; 0 for broken connections.
     :ivar outcome: `pass`, `fail`, or `not made` with the reason in `complaints`.
     """
 
@@ -165,6 +195,7 @@ class Result(msgspec.Struct):
     lost: int = 0
     duplicated: int = 0
     unexpected: int = 0
+    statuses: dict[int, int] = {}
     error_rate: float = 0.0
     recovery_s: float = 0.0
     memory_mib: float = 0.0
@@ -214,9 +245,9 @@ async def _played(each: Row, lab: Lab, result: Result, stack: AsyncExitStack, sh
             async with scene.loading():
                 await each.play(scene)
         _tell(result, scene, await scene.reckoning())
+        result.complaints += [complaint for criterion in each.criteria for complaint in criterion.check(scene)]
     finally:
         _draw(result, scene)
-    result.complaints += [complaint for criterion in each.criteria for complaint in criterion.check(scene)]
 
 
 def _tell(result: Result, scene: Scene, reckoning: Reckoning) -> None:
@@ -233,7 +264,12 @@ def _draw(result: Result, scene: Scene) -> None:
     """What is known also of a row that broke off."""
     result.complaints += scene.complaints
     result.notes += scene.notes
+    if scene.lag_s > LAG_S:
+        result.notes.append(
+            f"the machine was busy with other things: the client itself was late by {scene.lag_s:.1f} s"
+        )
     result.requests = len(scene.operations)
+    result.statuses = dict(Counter(each.status for each in scene.operations))
     result.error_rate, result.recovery_s = scene.error_rate(), scene.recovery_s()
     began = min((each.sent_at for each in scene.operations), default=scene.began)
     result.points = [_point(each, began) for each in scene.operations]

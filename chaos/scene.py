@@ -7,15 +7,19 @@ import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 
 from chaos.house import House, resident_mib
 from chaos.lab import Lab
-from tests.system.oracle import Load, Operation, Reckoning
+from tests.system.oracle import Load, Operation, Reckoning, everything
 
 WARM_S = 2.0
 """Load before the first fault, in seconds."""
+
+
+LAG_EVERY_S = 0.02
 
 
 class Fault(msgspec.Struct):
@@ -29,6 +33,8 @@ class Fault(msgspec.Struct):
 class Scene:
     """What a row sees.
 
+    :ivar lag_s: by how much this process itself was late at worst: then the machine had too much to do for the row's
+        times to mean much.
     :ivar short: fewer and shorter faults, as often as the machine's patience asks for it.
     """
 
@@ -41,8 +47,10 @@ class Scene:
         self.faults: list[Fault] = []
         self.complaints: list[str] = []
         self.notes: list[str] = []
+        self._reckoning: Reckoning | None = None
         self._per_second = per_second
         self._memory: dict[int, float] = {}
+        self.lag_s = 0.0
 
     def either(self, full: float, short: float) -> float:
         """A number of seconds, or of times, for the full suite or the short one."""
@@ -71,6 +79,24 @@ class Scene:
         """Something measured, for the report."""
         self.notes.append(text)
 
+    async def settled(self) -> None:
+        """Reckon now, while what stands between the processes still does."""
+        self._reckoning = await self.reckoning()
+
+    async def dead_letters(self, actor: str) -> list[str]:
+        """One line for each, beginning with id and type."""
+        code, output, errors = await self.house.world.run("dead", "list", "--actor", actor)
+        self.expect(code == 0, errors)
+        return output.splitlines()
+
+    async def tasks(self) -> list[Any]:
+        """All of the project."""
+        return await everything(self.house.ada, f"/v1/tasks?project_id={self.house.project}")
+
+    async def notifications(self) -> list[Any]:
+        """All of Bob's."""
+        return await everything(self.house.bob, "/v1/notifications?unread=true")
+
     # -------------------------------------------------------------------------------------------- load
 
     @asynccontextmanager
@@ -82,6 +108,7 @@ class Scene:
         )
         ended = asyncio.Event()
         running = asyncio.ensure_future(load.run(ended.is_set))
+        watching = asyncio.ensure_future(self._watch_lag())
         try:
             await asyncio.sleep(WARM_S)
             self._memory = {each.process.pid: resident_mib(each) for each in house.processes}
@@ -89,6 +116,13 @@ class Scene:
         finally:
             ended.set()
             await running
+            watching.cancel()
+
+    async def _watch_lag(self) -> None:
+        while True:
+            due = time.monotonic() + LAG_EVERY_S
+            await asyncio.sleep(LAG_EVERY_S)
+            self.lag_s = max(self.lag_s, time.monotonic() - due)
 
     def sent(self, during: Fault) -> list[Operation]:
         """What was sent while it lasted."""
@@ -123,6 +157,8 @@ class Scene:
 
     async def reckoning(self) -> Reckoning:
         """What became of the load."""
+        if self._reckoning is not None:
+            return self._reckoning
         return await self.load.reckoning() if self.load else Reckoning(0, 0, [], [], [], [])
 
 

@@ -159,7 +159,7 @@ class App:
             build(stagehands.actor_class(name), self.settings, keys, self._clock, self._cache)
         )
         key = keys.of(name)
-        relay = Relay(name, store, broker, key=key, metrics=self.metrics)
+        relay = Relay(name, store, broker, key=key, metrics=self.metrics, seams=self._seams)
         dispatch = Dispatch(
             actor,
             store,

@@ -14,6 +14,7 @@ from runtime.dispatch import OUTBOX_LEASE_MS
 from runtime.errors import MessageError, StoreAway
 from runtime.keys import Sealer
 from runtime.ports import Broker, Outgoing, Publication, Store
+from runtime.seams import Seams
 from runtime.telemetry import Metrics, logger
 
 POLL_S = 0.2
@@ -29,12 +30,22 @@ ROUNDS = 8
 class Relay:
     """Publishes the outbox of one actor."""
 
-    def __init__(self, actor: str, store: Store, broker: Broker, *, key: bytes, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        actor: str,
+        store: Store,
+        broker: Broker,
+        *,
+        key: bytes,
+        metrics: Metrics,
+        seams: Seams | None = None,
+    ) -> None:
         self._actor = actor
         self._store = store
         self._broker = broker
         self._sealer = Sealer(key)
         self._metrics = metrics
+        self._seams = seams or Seams("")
         self._fresh: list[Outgoing] = []
         self._wake = asyncio.Event()
 
@@ -102,6 +113,8 @@ class Relay:
                 continue
             publications.append(Publication(row.id, row.route, body, row.direct))
         safe = await self._broker.publish(publications)
+        for publication in publications:
+            self._seams.at("published", publication.route)
         return [publication.id for publication, ok in zip(publications, safe, strict=True) if ok]
 
 

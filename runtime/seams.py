@@ -11,7 +11,7 @@ class Seams:
     """Kills the process at the moment that `CRASH_AT` names, once; does nothing without it.
 
     :param crash_at: `message_type:seam`, or empty; the seams are before, after_commit, after_reply and, of events,
-        before_ack.
+        before_ack and, where they come from, published: confirmed, and still in the outbox.
     :param memory: a file that remembers that it happened, over the restart.
     """
 

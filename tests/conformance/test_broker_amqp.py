@@ -34,14 +34,6 @@ from tests.conformance.proxy import Proxy
 class Wiretap(Proxy):
     """A proxy that can say something to the clients in the server's name, while the server is silent."""
 
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(host, port)
-        self._clients: list[asyncio.StreamWriter] = []
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients.append(writer)
-        await super()._accept(reader, writer)
-
     def say(self, frame: Frame) -> None:
         for client in self._clients:
             if not client.is_closing():

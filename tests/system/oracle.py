@@ -190,7 +190,7 @@ class Load:
         lost = [title for title, each in made.items() if each.status == 201 and title not in present]
         unexpected = [title for title in present if title not in made and title != first]
         acknowledged = [each for each in writes if 200 <= each.status < 300]
-        for operation in [each for each in writes if each.failed]:
+        for operation in [each for each in writes if not 200 <= each.status < 300]:
             if (answer := await self._send(operation)).status not in (200, 201):
                 wrong.append(f"{answer.status} when asked again: {answer.body.decode()}")
         for operation in random.sample(acknowledged, min(SAMPLE, len(acknowledged))):
@@ -212,7 +212,7 @@ class Load:
         return Reckoning(len(acknowledged), unknown, lost, duplicated, unexpected, wrong)
 
     async def _titles(self) -> Counter[str]:
-        tasks = await _all(self._edges[0], f"/v1/tasks?project_id={self._project}")
+        tasks = await everything(self._edges[0], f"/v1/tasks?project_id={self._project}")
         return Counter(each["title"] for each in tasks if each["title"].startswith(self._run))
 
     async def _told(self, made: Mapping[str, Operation]) -> Counter[str]:
@@ -220,13 +220,14 @@ class Load:
         assert self._assignee is not None
         assignee = self._assignee.at(self._edges[0].address)
         titles = {
-            each["id"]: each["title"] for each in await _all(self._edges[0], f"/v1/tasks?project_id={self._project}")
+            each["id"]: each["title"]
+            for each in await everything(self._edges[0], f"/v1/tasks?project_id={self._project}")
         }
         deadline = time.monotonic() + TOLD_S
         while True:
             told = Counter(
                 titles.get(each["subject"]["id"], "")
-                for each in await _all(assignee, "/v1/notifications?unread=true")
+                for each in await everything(assignee, "/v1/notifications?unread=true")
                 if each["kind"] == "task_assigned"
             )
             if made.keys() <= told.keys() or time.monotonic() > deadline:
@@ -234,7 +235,7 @@ class Load:
             await asyncio.sleep(0.5)
 
 
-async def _all(api: Api, path: str) -> list[Any]:
+async def everything(api: Api, path: str) -> list[Any]:
     """A collection, page by page."""
     found: list[Any] = []
     cursor = ""

@@ -187,6 +187,10 @@ class Api:
         assert opened.status == 201, opened
         return Api(self._session, self.address, opened.json["access_token"], made.json)
 
+    def anonymous(self) -> Api:
+        """Nobody, at the same edge."""
+        return Api(self._session, self.address)
+
     def at(self, address: str) -> Api:
         """The same person at another edge."""
         return Api(self._session, address, self.token, self.user)
