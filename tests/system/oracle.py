@@ -158,14 +158,14 @@ class Load:
         return [operation for operation in self.all if operation.failed]
 
     def recovered_after(self, moment: float, until: float = math.inf) -> float:
-        """Seconds from `moment` until 99 % of what was sent succeeded again, looking at what was sent before `until`."""
+        """Seconds from `moment` until 99 % of what was sent before `until` succeeded again; a single failure is let pass."""
         sent = sorted(
             (each for each in self.all if moment < each.sent_at <= until), key=lambda each: each.sent_at, reverse=True
         )
         failed = 0
         for count, each in enumerate(sent, 1):
             failed += each.failed
-            if each.failed and failed > count / 100:
+            if each.failed and failed > max(1, count / 100):
                 return each.sent_at - moment
         return 0.0
 
