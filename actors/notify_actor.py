@@ -182,7 +182,9 @@ class NotifyActor(Actor[NotifyRecords]):
             mail = await self._mail(command.notification_id, records)
             if mail is not None:
                 await records.mail_begins(mail.id, ctx.now)
-        if mail is not None:
+        if mail is None:
+            ctx.note("no mail: there is no proven address")
+        else:
             await self._send(mail, ctx)
 
     @every(hours=1)
@@ -207,6 +209,7 @@ class NotifyActor(Actor[NotifyRecords]):
         await self._postman.send(mail)
         async with ctx.finish() as records:
             await records.mail_sent(mail.id, ctx.now)
+        ctx.note(f"mail {mail.id} handed over: {mail.subject}")
 
 
 def _caller(ctx: Context[NotifyRecords]) -> str:

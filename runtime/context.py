@@ -73,6 +73,7 @@ class Context(Generic[Rec]):
         "cause",
         "emitted",
         "new_id",
+        "noted",
         "now",
         "records",
         "request_id",
@@ -100,6 +101,7 @@ class Context(Generic[Rec]):
         self.cause = cause
         self.emitted: list[Event] = []
         self.told: list[Command[None]] = []
+        self.noted: list[str] = []
         self._grants = grants
         self._vouch = vouch
         self.trace = trace
@@ -112,6 +114,10 @@ class Context(Generic[Rec]):
     def tell(self, command: Command[None]) -> None:
         """Ask another actor to do something, once this transaction has committed; nothing comes back."""
         self.told.append(command)
+
+    def note(self, text: str) -> None:
+        """Keep a line, no secret, for whoever asks what became of the request (`python -m runtime why`)."""
+        self.noted.append(text.replace("\n", " "))
 
     def granted(self, issuer: str, fact: str, subject: str) -> bytes | None:
         """Another actor's word on a fact, brought along by the edge; None when it brought none."""

@@ -24,7 +24,7 @@ from runtime.contexts import Contexts
 from runtime.errors import ConnectionLost, ContractError, Kind, Refusal, StoreAway, Throttled
 from runtime.keys import Sealer
 from runtime.message import Envelope, Failed, decoder
-from runtime.outgoing import outgoing
+from runtime.outgoing import outgoing, traces
 from runtime.parking import Parking, unparked
 from runtime.ports import Outgoing, Raced, Settled, Store, Transaction
 from runtime.replies import Replies, claim_of
@@ -238,8 +238,10 @@ class Dispatch:
                 for index, context, result in zip(fresh, contexts, results, strict=True):
                     envelope = items[index][0].envelope
                     verdicts[index] = verdict = self._replies.to(envelope, result)
-                    settled += self._replies.settled(handler, envelope, verdict, result)
-                    outgoing += self._outgoing(context, result)
+                    sent = self._outgoing(context, result)
+                    made = traces(context, sent)
+                    settled += self._replies.settled(handler, envelope, verdict, result, made=made)
+                    outgoing += sent
                     unpark += unparked(items[index][0], verdict)
             if fresh or unpark:
                 await transaction.finish(settled, outgoing, unpark=unpark, lease_ms=OUTBOX_LEASE_MS)
@@ -296,7 +298,7 @@ class Dispatch:
             verdict = self._replies.to(envelope, result)
             outgoing = self._outgoing(context, result)
             await transaction.finish(
-                self._replies.settled(handler, envelope, verdict, result),
+                self._replies.settled(handler, envelope, verdict, result, made=traces(context, outgoing)),
                 outgoing,
                 unpark=unparked(received, verdict),
                 lease_ms=OUTBOX_LEASE_MS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from runtime.context import Context
@@ -24,6 +24,13 @@ def outgoing(context: Context[Any], result: Any, *, sealer: Sealer, new_id: Call
             request_id=context.request_id,
         )  # fmt: skip
         body = sealer.wrap(frame([envelope]), secret=holds_secret(kind))
-        return Outgoing(envelope.id, to or envelope.type, body, direct=bool(to))
+        return Outgoing(envelope.id, to or envelope.type, body, direct=bool(to), request_id=context.request_id)
 
     return [row(event, "") for event in context.emitted] + [row(each, owner(type(each))) for each in context.told]
+
+
+def traces(context: Context[Any], sent: Sequence[Outgoing]) -> list[str]:
+    """What came of a message, for `runtime.ports.About`."""
+    messages = (*context.emitted, *context.told) if sent else ()
+    rows = zip(messages, sent, strict=True)
+    return [*(f"{wire_name(type(message))} {row.id}" for message, row in rows), *context.noted]

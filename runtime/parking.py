@@ -73,7 +73,7 @@ class Parking:
         handler = self._table.get(envelope.type)
         secret = handler is not None and holds_secret(handler.message)
         wrapped = self._sealer.wrap(encode(envelope), secret=secret)
-        return Parked(envelope.id, envelope.type, wrapped, attempt, due_in_ms, reason[:REASON])
+        return Parked(envelope.id, envelope.type, wrapped, attempt, due_in_ms, reason[:REASON], envelope.request_id)
 
     def received(self, row: ParkedRow) -> Received:
         """A parked row, ready for dispatch.

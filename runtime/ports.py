@@ -205,23 +205,42 @@ Claimed = Saved | Busy | None
 """What `begin` says of an id; None: it is yours."""
 
 
+class About(msgspec.Struct, frozen=True):
+    """What is kept of a handled message for a person who asks what became of a request.
+
+    :param request_id: of the HTTP request that it began with.
+    :param cause: id of the message whose handling made this one.
+    :param caller: the account that asked.
+    :param made: a line for each thing that came of it: type and id of what goes out, or a note of the handler.
+    """
+
+    type: str = ""
+    request_id: str | None = None
+    cause: str | None = None
+    caller: str | None = None
+    made: str = ""
+
+
 class Settled(msgspec.Struct, frozen=True):
     """A handled message, to be remembered in the inbox."""
 
     claim: Claim
     reply: bytes | None = None
+    about: About = About()
 
 
 class Outgoing(msgspec.Struct, frozen=True):
     """A row of the outbox: an envelope that waits for the broker's confirm.
 
     :param direct: for one actor (a tell) instead of an event; `route` is then its name.
+    :param request_id: of the HTTP request that it began with; not told again by `lease_outgoing`.
     """
 
     id: str
     route: str
     envelope: bytes
     direct: bool = False
+    request_id: str | None = None
 
 
 class Parked(msgspec.Struct, frozen=True):
@@ -238,6 +257,7 @@ class Parked(msgspec.Struct, frozen=True):
     attempt: int
     due_in_ms: int | None
     reason: str
+    request_id: str | None = None
 
 
 class ParkedRow(msgspec.Struct, frozen=True):
@@ -251,6 +271,23 @@ class ParkedRow(msgspec.Struct, frozen=True):
     reason: str
     first_failed_at: int
     last_failed_at: int
+
+
+class Handled(msgspec.Struct, frozen=True):
+    """A settled row of the inbox."""
+
+    id: str
+    about: About
+    reply: bytes | None
+    settled_at: int
+
+
+class History(msgspec.Struct, frozen=True):
+    """What one store keeps of one HTTP request: what was handled, what waits to be sent, what is parked."""
+
+    handled: Sequence[Handled]
+    unsent: Sequence[Outgoing]
+    parked: Sequence[ParkedRow]
 
 
 class Session(Protocol):
@@ -407,6 +444,10 @@ class Store(Protocol):
 
     async def prune(self, *, older_than_ms: int, limit: int) -> int:
         """Forget settled inbox rows of that age; how many went."""
+        ...
+
+    async def history(self, request_id: str) -> History:
+        """All that is kept of a request, oldest first. No index helps: it is for a person, not for a program."""
         ...
 
     async def counts(self) -> Mapping[str, int]:

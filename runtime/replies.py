@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from runtime.actor import Handler
@@ -20,7 +20,7 @@ from runtime.message import (
     holds_secret,
     reply_type,
 )
-from runtime.ports import Busy, Claim, Saved, Settled
+from runtime.ports import About, Busy, Claim, Saved, Settled
 from runtime.telemetry import bound_to
 from runtime.verdict import Received, Settle, Verdict
 
@@ -53,15 +53,22 @@ class Replies:
             return Settle.DONE
         return Ok(encode(result), envelope.nonce)
 
-    def settled(self, handler: Handler, envelope: Envelope, verdict: Verdict, result: Any) -> list[Settled]:
-        """The inbox row of a handled message. A throttled one and a refused event have none: they may come again."""
+    def settled(
+        self, handler: Handler, envelope: Envelope, verdict: Verdict, result: Any, *, made: Sequence[str] = ()
+    ) -> list[Settled]:
+        """The inbox row of a handled message. A throttled one and a refused event have none: they may come again.
+
+        :param made: see `runtime.ports.About`.
+        """
         if isinstance(result, Throttled) or (isinstance(result, Refusal) and envelope.reply_to is None):
             return []
         reply = None
         if not isinstance(verdict, Settle):
             secret = holds_secret(reply_type(handler.message))
             reply = self._sealer.wrap(encode(verdict), secret=secret)
-        return [Settled(claim_of(envelope), reply)]
+        caller = envelope.caller.id if envelope.caller else None
+        about = About(envelope.type, envelope.request_id, envelope.cause, caller, "\n".join(made))
+        return [Settled(claim_of(envelope), reply, about)]
 
     def known(self, envelope: Envelope, claimed: Saved | Busy) -> Verdict:
         """An id that is not ours to handle: settled before, or in another's hands."""

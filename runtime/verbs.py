@@ -1,4 +1,4 @@
-"""The verbs of the command line beside serving: check, actors, actor-key, secrets, dead, resync, new."""
+"""The verbs of the command line beside serving: check, actors, actor-key, secrets, dead, resync, why, new."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from runtime.keys import Keys
 from runtime.message import decode_any
 from runtime.ports import Blobs, Cache, Mailer, ParkedRow, Store
 from runtime.telemetry import Metrics
+from runtime.why import why
 
 Subparsers = Any  # argparse names this type with an underscore
 
@@ -42,6 +43,9 @@ def add_verbs(verbs: Subparsers) -> None:
     verb = verbs.add_parser("resync", help="let an actor tell its present state again, for copies that others lost")
     verb.add_argument("name")
     verb.set_defaults(verb=resync)
+    verb = verbs.add_parser("why", help="tell what became of one HTTP request, from what the stores keep for 7 days")
+    verb.add_argument("request_id", help="the X-Request-Id of its answer")
+    verb.set_defaults(verb=why)
     verb = verbs.add_parser("new", help="write the skeleton of an actor, with its test: new actor NAME")
     verb.add_argument("what", choices=["actor"])
     verb.add_argument("name")

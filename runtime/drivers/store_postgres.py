@@ -72,15 +72,19 @@ select pg_try_advisory_xact_lock(hashtextextended($1, $2))
 """
 _FINISH = f"""
 with sent as (
-    insert into outbox (id, route, envelope, direct, created_at, leased_until)
-    select id, route, envelope, direct, now_ms(), now_ms() + $9
-    from unnest($5::text[], $6::text[], $7::bytea[], $8::bigint[]) as new (id, route, envelope, direct)
+    insert into outbox (id, route, envelope, direct, request_id, created_at, leased_until)
+    select id, route, envelope, direct, request_id, now_ms(), now_ms() + $9
+    from unnest($5::text[], $6::text[], $7::bytea[], $8::bigint[], $11::text[])
+    as new (id, route, envelope, direct, request_id)
 ), gone as (
     delete from parked where id = any($10::text[])
 ), kept as (
-    insert into inbox (id, hash, reply, lease, settled_at)
-    select id, hash, reply, lease, now_ms()
-    from unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[]) as new (id, hash, reply, lease)
+    insert into inbox (id, hash, reply, lease, settled_at, type, request_id, cause, caller, made)
+    select id, hash, reply, lease, now_ms(), type, request_id, cause, caller, made
+    from unnest(
+        $1::text[], $2::bytea[], $3::bytea[], $4::text[],
+        $12::text[], $13::text[], $14::text[], $15::text[], $16::text[]
+    ) as new (id, hash, reply, lease, type, request_id, cause, caller, made)
     {SETTLED}
     returning 1
 )
@@ -298,6 +302,12 @@ class _Transaction(_Statements):
             [int(each.direct) for each in outgoing],
             lease_ms,
             unpark,
+            [each.request_id for each in outgoing],
+            [each.about.type for each in settled],
+            [each.about.request_id for each in settled],
+            [each.about.cause for each in settled],
+            [each.about.caller for each in settled],
+            [each.about.made for each in settled],
         )
         if row["kept"] < len(settled):
             self._failed = True

@@ -46,10 +46,13 @@ _LOOK_UP = """
 select id, hash, reply, settled_at is not null as settled from inbox
 where id = any($1) and (settled_at is not null or leased_until > now_ms())
 """
-_SETTLE = f"insert into inbox (id, hash, reply, lease, settled_at) values ($1, $2, $3, $4, now_ms()) {SETTLED}"  # noqa: S608 # constants
+_SETTLE = f"""
+insert into inbox (id, hash, reply, lease, settled_at, type, request_id, cause, caller, made)
+values ($1, $2, $3, $4, now_ms(), $5, $6, $7, $8, $9) {SETTLED}
+"""  # noqa: S608 # constants
 _SEND = """
-insert into outbox (id, route, envelope, direct, created_at, leased_until)
-values ($1, $2, $3, $4, now_ms(), now_ms() + $5)
+insert into outbox (id, route, envelope, direct, request_id, created_at, leased_until)
+values ($1, $2, $3, $4, $5, now_ms(), now_ms() + $6)
 """
 
 
@@ -307,9 +310,15 @@ def _finish(
     leases: Mapping[str, str],
     connection: sqlite3.Connection,
 ) -> None:
-    inbox = [(each.claim.id, each.claim.hash, each.reply, leases.get(each.claim.id)) for each in settled]
+    inbox = [
+        (
+            each.claim.id, each.claim.hash, each.reply, leases.get(each.claim.id),
+            each.about.type, each.about.request_id, each.about.cause, each.about.caller, each.about.made,
+        )
+        for each in settled
+    ]  # fmt: skip
     if run_many(connection, _SETTLE, inbox) < len(inbox):
         raise Raced
-    run_many(connection, _SEND, [(o.id, o.route, o.envelope, int(o.direct), lease_ms) for o in outgoing])
+    run_many(connection, _SEND, [(o.id, o.route, o.envelope, int(o.direct), o.request_id, lease_ms) for o in outgoing])
     if unpark:
         run(connection, "delete from parked where id = any($1)", [unpark])

@@ -13,9 +13,12 @@ from typing import ClassVar
 
 from runtime.errors import StartError
 from runtime.ports import (
+    About,
     Busy,
     Claim,
     Claimed,
+    Handled,
+    History,
     Migration,
     Outgoing,
     Parked,
@@ -69,11 +72,33 @@ create index parked_dead on parked (id) where due_at is null
 """`settled_at` is null while an inbox row is only a lease. Nothing indexes `outbox.leased_until`: leasing then
 leaves the indexes alone (a heap-only update in PostgreSQL), and only what is in flight is stepped over."""
 
+ABOUT = Migration(
+    name="store_0002_about",
+    sql="""
+alter table inbox add column type text
+--
+alter table inbox add column request_id text
+--
+alter table inbox add column cause text
+--
+alter table inbox add column caller text
+--
+alter table inbox add column made text
+--
+alter table outbox add column request_id text
+--
+alter table parked add column request_id text
+""",
+)
+"""What `history` tells. Nothing indexes `request_id`: each message would pay for a question that is seldom asked."""
+
 RECORDED = "create table if not exists migration (name text not null primary key, digest text, applied_at bigint)"
 
 SETTLED = """
 on conflict (id) do update
-set hash = excluded.hash, reply = excluded.reply, lease = null, leased_until = null, settled_at = excluded.settled_at
+set hash = excluded.hash, reply = excluded.reply, lease = null, leased_until = null, settled_at = excluded.settled_at,
+    type = excluded.type, request_id = excluded.request_id, cause = excluded.cause, caller = excluded.caller,
+    made = excluded.made
 where inbox.settled_at is null
 and (inbox.lease = excluded.lease or (excluded.lease is null and inbox.leased_until <= now_ms()))
 """
@@ -96,11 +121,12 @@ returning id, route, envelope, direct, created_at
 _PARKED = "id, type, envelope, attempt, due_at, reason, first_failed_at, last_failed_at"
 
 _PARK = """
-insert into parked (id, type, envelope, attempt, due_at, reason, first_failed_at, last_failed_at)
-values ($1, $2, $3, $4, now_ms() + $5, $6, now_ms(), now_ms())
+insert into parked (id, type, envelope, attempt, due_at, reason, first_failed_at, last_failed_at, request_id)
+values ($1, $2, $3, $4, now_ms() + $5, $6, now_ms(), now_ms(), $7)
 on conflict (id) do update
 set type = excluded.type, envelope = excluded.envelope, attempt = excluded.attempt, due_at = excluded.due_at,
-    reason = excluded.reason, last_failed_at = excluded.last_failed_at
+    reason = excluded.reason, last_failed_at = excluded.last_failed_at,
+    request_id = coalesce(excluded.request_id, parked.request_id)
 """
 
 _LEASE_PARKED = f"""
@@ -123,6 +149,17 @@ delete from inbox where id in (
     order by coalesce(settled_at, leased_until) limit $2
 )
 """
+
+_HANDLED = """
+select id, type, request_id, cause, caller, made, reply, settled_at from inbox
+where request_id = $1 and settled_at is not null order by settled_at, id
+"""
+
+_UNSENT = """
+select id, route, envelope, direct, request_id from outbox where request_id = $1 order by created_at, id
+"""
+
+_WAITING = f"select {_PARKED} from parked where request_id = $1 order by first_failed_at, id"  # noqa: S608 # likewise
 
 _COUNTS = """
 select (select count(*) from outbox) as outbox,
@@ -163,7 +200,7 @@ class Tables(ABC):
             recorded = {
                 row["name"]: row["digest"] for row in await transaction.fetch("select name, digest from migration")
             }
-            ours = (*self.before_tables, TABLES)
+            ours = (*self.before_tables, TABLES, ABOUT)
             missing = recorded.keys() - {each.name for each in (*ours, *migrations)}
             if missing:
                 raise StartError(f"the store has migrations that this version lacks: {', '.join(sorted(missing))}")
@@ -193,8 +230,9 @@ class Tables(ABC):
         async with self.transaction() as transaction:
             for each in sorted(parked, key=lambda each: each.id):  # in one order, so that no two deadlock
                 await transaction.execute(
-                    _PARK, each.id, each.type, each.envelope, each.attempt, each.due_in_ms, _storable(each.reason)
-                )
+                    _PARK, each.id, each.type, each.envelope, each.attempt, each.due_in_ms, _storable(each.reason),
+                    each.request_id,
+                )  # fmt: skip
 
     async def lease_parked(self, *, limit: int, lease_ms: int) -> Sequence[ParkedRow]:
         rows = await self.writer.fetch(_LEASE_PARKED.format(skip_locked=self.skip_locked), limit, lease_ms)
@@ -219,6 +257,16 @@ class Tables(ABC):
 
     async def prune(self, *, older_than_ms: int, limit: int) -> int:
         return await self.writer.execute(_PRUNE, older_than_ms, limit)
+
+    async def history(self, request_id: str) -> History:
+        handled = await self.writer.fetch(_HANDLED, request_id)
+        unsent = await self.writer.fetch(_UNSENT, request_id)
+        parked = await self.writer.fetch(_WAITING, request_id)
+        return History(
+            [Handled(row["id"], _about(row), row["reply"], row["settled_at"]) for row in handled],
+            [_outgoing(row) for row in unsent],
+            [_parked_row(row) for row in parked],
+        )
 
     async def counts(self) -> Mapping[str, int]:
         (row,) = await self.writer.fetch(_COUNTS)
@@ -252,6 +300,14 @@ def _statements(sql: str) -> list[str]:
 def _storable(reason: str) -> str:
     """An exception's text can hold what no database takes; parking must not fail over it."""
     return reason.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _about(row: Row) -> About:
+    return About(row["type"], row["request_id"], row["cause"], row["caller"], row["made"])
+
+
+def _outgoing(row: Row) -> Outgoing:
+    return Outgoing(row["id"], row["route"], row["envelope"], bool(row["direct"]), row["request_id"])
 
 
 def _parked_row(row: Row) -> ParkedRow:

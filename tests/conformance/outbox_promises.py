@@ -1,12 +1,14 @@
-"""What `Store` promises of outbox and parked, each as one function over a world of stores."""
+"""What `Store` promises of outbox, parked and histories, each as one function over a world of stores."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
-from runtime.ports import Busy, Claim, Outgoing, Parked, ParkedRow, Store
-from tests.conformance.inbox_promises import LONG, claimed, settle
+import msgspec
+
+from runtime.ports import About, Busy, Claim, History, Outgoing, Parked, ParkedRow, Settled, Store
+from tests.conformance.inbox_promises import LONG, X, claimed, settle
 from tests.conformance.store_promises import PROMPT_S
 from tests.conformance.store_worlds import World
 
@@ -223,3 +225,36 @@ async def promise_what_waits_is_counted(world: World) -> None:
     async with asyncio.timeout(PROMPT_S):
         while (await store.counts())["outbox_age_ms"] <= counts["outbox_age_ms"]:  # the clock tells nobody
             await asyncio.sleep(0)  # nothing happens but the time, which is the point
+
+
+# ------------------------------------------------------------------------------------------------- history
+
+
+async def promise_the_history_of_a_request_has_all_that_is_kept_of_it(world: World) -> None:
+    store = await world.store()
+    about = About("create_task", "r1", "cause", "ada", "task_created e1")
+    sent = [
+        Outgoing("e1", "task_created", b"\x00", request_id="r1"),
+        Outgoing("e2", "task_created", b"", request_id="r2"),
+    ]
+    async with store.transaction() as transaction:
+        await transaction.begin([X, Claim("y")])
+        await transaction.finish([Settled(X, b"reply", about), Settled(Claim("y"))], sent, lease_ms=LONG)
+    parked = msgspec.structs.replace(failed("p", due_in_ms=None), request_id="r1")
+    await store.park([parked, failed("q")])
+    await store.park([failed("p")])  # put aside once more, by somebody who does not know the request
+    history = await store.history("r1")
+    assert [(row.id, row.about, row.reply) for row in history.handled] == [("x", about, b"reply")]
+    assert history.unsent == sent[:1]
+    assert [row.id for row in history.parked] == ["p"]
+    assert await store.history("r3") == History([], [], [])
+
+
+async def promise_the_history_names_a_lease_only_when_it_is_settled(world: World) -> None:
+    store = await world.store()
+    assert await store.claim(X, "lease", lease_ms=LONG) is None
+    assert (await store.history("r1")).handled == []
+    async with store.transaction() as transaction:
+        assert await transaction.resume("x", "lease")
+        await transaction.finish([Settled(X, None, About("send_mail", "r1"))], [], lease_ms=LONG)
+    assert [row.about for row in (await store.history("r1")).handled] == [About("send_mail", "r1")]
