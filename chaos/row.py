@@ -25,8 +25,12 @@ from tests.system.oracle import Operation, Reckoning
 MEMORY_MIB = 64
 """How much larger a process may be at the end than before the fault."""
 
+UNDER_WAY_S = 1.0
+
 LAG_S = 0.25
 """A client that is late by more than this cannot tell times well."""
+
+TRIES = 3
 
 ROW_S = 300.0
 """What one row may take at most, in seconds."""
@@ -72,14 +76,17 @@ def only(*statuses: int) -> Criterion:
 
 
 def refuses_within(seconds: float, status: int = 503) -> Criterion:
-    """While a fault lasts, 99 % of all refusals come so soon, and there are some."""
+    """While a fault lasts, 99 % of all refusals come so soon; what is sent in its first second may be under way, and is
+    waited for until its deadline."""
 
     def check(scene: Scene) -> Iterator[str]:
-        failed = [each for fault in scene.faults for each in scene.sent(fault) if each.failed]
+        sent = [(fault, each) for fault in scene.faults for each in scene.sent(fault)]
+        failed = [each for fault, each in sent if each.failed and each.sent_at > fault.began + UNDER_WAY_S]
         took = quantile([each.took_s for each in failed if each.status == status], 0.99)
         if took > seconds:
             yield f"99 % of the {status} took up to {took:.2f} s"
-        if others := sum(each.status != status for each in failed):
+        others = sum(each.status != status for each in failed)
+        if others > len(failed) / 100:
             yield f"{others} of {len(failed)} failures were no {status}"
 
     return Criterion(f"{status} in {seconds:g} s", check)
@@ -199,13 +206,27 @@ class Result(msgspec.Struct):
     error_rate: float = 0.0
     recovery_s: float = 0.0
     memory_mib: float = 0.0
+    lag_s: float = 0.0
     seconds: float = 0.0
     points: list[Point] = []
     marks: list[Mark] = []
 
 
-async def play(each: Row, lab: Lab, *, short: bool) -> Result:
-    """Play one row, whatever happens in it."""
+async def play(each: Row, lab: Lab, *, short: bool, say: Callable[[str], None] = lambda _: None) -> Result:
+    """Play one row, whatever happens in it.
+
+    One that fails by its times alone, while the machine was too busy to tell times, is played again, `TRIES` in all.
+    """
+    for _ in range(TRIES - 1):
+        result = await play_once(each, lab, short=short)
+        if result.outcome != "fail" or result.lag_s <= LAG_S or result.lost or result.duplicated or result.unexpected:
+            return result
+        say(f"    the machine was busy ({'; '.join(result.complaints)}): once more")
+    return await play_once(each, lab, short=short)
+
+
+async def play_once(each: Row, lab: Lab, *, short: bool) -> Result:
+    """Play it, once."""
     began = time.monotonic()
     result = Result(each.id, each.fault, each.passes, "pass", [])
     try:
@@ -264,6 +285,7 @@ def _draw(result: Result, scene: Scene) -> None:
     """What is known also of a row that broke off."""
     result.complaints += scene.complaints
     result.notes += scene.notes
+    result.lag_s = scene.lag_s
     if scene.lag_s > LAG_S:
         result.notes.append(
             f"the machine was busy with other things: the client itself was late by {scene.lag_s:.1f} s"

@@ -124,20 +124,20 @@ async def disk_alarm(scene: Scene) -> None:
 
 
 async def _alarm(scene: Scene, command: str, alarming: str, normal: str) -> None:
-    """Events wait in a queue before it; they are handled during it."""
+    """Events come to a consumer that stands still before it; they are handled during it."""
     house, broker = scene.house, scene.lab.broker
     house.others[0].process.send_signal(signal.SIGSTOP)
     await scene.calm(1)
-    backlog, _ = (await house.queues.counts())["notify.events"]
     async with scene.fault("alarm"):
         await broker.tool("rabbitmqctl", command, alarming)
+        before = await _handled_by_notify(scene)
         house.others[0].process.send_signal(signal.SIGCONT)
         await scene.calm(scene.either(60, 8))
-        left, _ = (await house.queues.counts())["notify.events"]
+        handled = await _handled_by_notify(scene) - before
         await broker.tool("rabbitmqctl", command, normal)
     await scene.calm(4)
-    scene.note(f"{backlog} events waited before the alarm, {left} at its end")
-    scene.expect(left == 0, f"{left} of {backlog} events were not handled during the alarm")
+    scene.note(f"{handled} events that had come before the alarm were handled during it")
+    scene.expect(handled > 0, "no event was handled during the alarm")
 
 
 @row("F20", "a full queue", refuses_within(DEADLINE_S), "nothing acknowledged is lost", tasks=1)
@@ -171,12 +171,15 @@ def _noticed(scene: Scene, hole: Fault) -> None:
     scene.expect(waited <= len(late) / 100, f"{waited} of {len(late)} still waited, 20 s after it had begun")
 
 
+async def _handled_by_notify(scene: Scene) -> int:
+    schema = f"{scene.house.world.settings['BROKER_PREFIX']}_notify"
+    return int((await row_of(scene.lab.store.url, "select count(*) as n from inbox", schema))["n"])
+
+
 async def _oldest_unsent_s(scene: Scene) -> float:
     schema = f"{scene.house.world.settings['BROKER_PREFIX']}_task"
     age = await row_of(
-        scene.lab.store.url,
-        f'select coalesce(max(now_ms() - created_at), 0) / 1000.0 as s from "{schema}".outbox',
-        schema,
+        scene.lab.store.url, "select coalesce(max(now_ms() - created_at), 0) / 1000.0 as s from outbox", schema
     )
     return float(age["s"])
 
