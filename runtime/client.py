@@ -33,6 +33,7 @@ from runtime.message import (
     wire_name,
 )
 from runtime.ports import Broker
+from runtime.silence import Silence
 from runtime.telemetry import Metrics, logger
 
 R = TypeVar("R")
@@ -108,6 +109,7 @@ class Client:
         self._asked = 0
         self._hedges = float(MOST_HEDGES)
         self._typical_s: dict[str, float] = {}
+        self._silence = Silence()
         self._sweeping: asyncio.TimerHandle | None = None
         broker.on_reply(self._replied)
         broker.on_returned(self._returned)
@@ -153,18 +155,20 @@ class Client:
         :param id: idempotency id; None makes a fresh one.
         :param request_hash: what the id stands for; another hash under a known id is refused.
         :param budget_ms: the deadline, from now.
-        :raises BrokerAway: nothing was sent. :raises DeadlinePassed: whether it was done is unknown.
+        :raises Unavailable: nothing was sent: there is no broker, or the actor has stopped answering.
+        :raises DeadlinePassed: whether it was done is unknown.
         """
         for grant in grants:
             self._keys.check(grant)
         if not self._broker.available:
             raise BrokerAway("the message broker is away")
         loop = asyncio.get_running_loop()
+        kind = type(message)
+        actor = to or owner(kind)
+        self._silence.ask(actor, loop.time())
         self._asked += 1
         self._hedges = min(MOST_HEDGES, self._hedges + HEDGES_PER_ASK)
         nonce = f"{self._nonce}{self._asked}"
-        kind = type(message)
-        actor = to or owner(kind)
         envelope = Envelope(
             id or self._new_id(), wire_name(kind), actor, encode(message), nonce, None, budget_ms, request_hash,
             caller, grants, 0, None, trace, request_id,
@@ -214,9 +218,11 @@ class Client:
         loop = asyncio.get_running_loop()
         self._sweeping = loop.call_later(SWEEP_S, self._sweep) if self._pending else None
         now = loop.time()
+        oldest: dict[str, float] = {}
         for pending in self._pending.values():
             if pending.future.done():
                 continue
+            oldest.setdefault(pending.envelope.to, pending.sent)
             if now >= pending.deadline:
                 actor = pending.envelope.to
                 pending.future.set_exception(DeadlinePassed(f"the actor {actor!r} did not answer in time"))
@@ -225,6 +231,7 @@ class Client:
                 pending.next_round(now)
                 if copies:
                     self._send_again(pending, copies)
+        self._silence.look(oldest, now)
 
     def _hedged(self, pending: _Pending) -> int:
         """How many copies go out; the budget is less by so many."""
@@ -246,10 +253,12 @@ class Client:
         except MessageError as error:
             logger().warning("reply.unreadable", reason=str(error))
             return
+        now = asyncio.get_running_loop().time()
         for answer in answers:
             pending = self._pending.get(answer.nonce)
             if pending is None or pending.future.done():
                 continue
+            self._silence.heard(pending.envelope.to, now)
             if pending.envelope.attempt and isinstance(answer.reply, Failed) and answer.reply.code == IN_PROGRESS:
                 continue  # the first copy came late and met a later one, whose answer will come
             pending.future.set_result(answer.reply)

@@ -28,8 +28,8 @@ async def reordered(scene: Scene) -> None:
 async def _ferried(scene: Scene, ferry: Ferry) -> None:
     house = scene.house
     await houses.boot(house, tasks=2, edges=0)
+    edge = await house.edge()
     async with ferry:
-        edge = await house.edge()
         await house.populate(edge.address)
         async with scene.loading(), scene.fault("all the time"):
             await scene.calm(scene.either(20, 6))

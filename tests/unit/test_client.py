@@ -186,6 +186,48 @@ async def test_the_deadline_is_kept_and_names_the_actor(office: Office) -> None:
 
 
 @in_an_office
+async def test_f20_an_actor_that_has_stopped_answering_is_asked_four_times_a_second_and_the_rest_is_told(
+    office: Office,
+) -> None:
+    loop = asyncio.get_running_loop()
+    first = asyncio.ensure_future(office.client.ask(Add(name="a"), budget_ms=30_000))
+    await asyncio.sleep(4.9)
+    second = asyncio.ensure_future(office.client.ask(Add(name="b"), budget_ms=30_000))
+    await asyncio.sleep(0.3)
+    asked = loop.time()
+    probe = asyncio.ensure_future(office.client.ask(Add(name="c"), budget_ms=30_000))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="the actor 'counter' has stopped answering"):
+            await office.client.ask(Add(name="d"))
+    assert loop.time() == asked
+    await office.arrived(len(office.frames) + 1)
+    office.answer(office.frames[-1][1][0])
+    await asyncio.wait({first, second, probe}, return_when=asyncio.FIRST_COMPLETED)
+    others = asyncio.gather(
+        *(office.client.ask(Add(name="e"), budget_ms=100) for _ in range(3)), return_exceptions=True
+    )
+    assert [type(each) for each in await others] == [DeadlinePassed] * 3, "asked again, all of them"
+    for each in (first, second, probe):
+        each.cancel()
+
+
+@in_an_office
+async def test_f20_an_actor_that_answers_others_is_not_silent(office: Office) -> None:
+    slow = asyncio.ensure_future(office.client.ask(Add(name="slow"), budget_ms=30_000))
+    for _ in range(8):
+        await asyncio.sleep(1)
+        quick = asyncio.ensure_future(office.client.ask(Add(name="quick")))
+        await asyncio.sleep(0.01)
+        office.answer(next(each for _, sent in office.frames[::-1] for each in sent if b"quick" in each.body))
+        assert (await quick).value == 1
+    both = (office.client.ask(Add(name="late"), budget_ms=100) for _ in range(2))
+    found = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(each) for each in found] == [DeadlinePassed] * 2, "both were sent"
+    slow.cancel()
+
+
+@in_an_office
 async def test_an_answer_after_the_deadline_is_nobody_s(office: Office) -> None:
     with pytest.raises(DeadlinePassed):
         await office.client.ask(Add(name="a"), budget_ms=100)
