@@ -25,7 +25,7 @@ def chart(result: Result) -> str:
     if not result.points:
         return ""
     ends = max(1.0, max(point.at for point in result.points), max((mark.ended for mark in result.marks), default=0.0))
-    width_s = max(0.25, round(ends / 120 * 4) / 4)
+    width_s = max(0.25, round(ends / 100 * 4) / 4)
     plot = _Plot(ends, width_s)
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(result.id)}: requests and latency">',

@@ -19,9 +19,6 @@ WARM_S = 2.0
 """Load before the first fault, in seconds."""
 
 
-LAG_EVERY_S = 0.02
-
-
 class Fault(msgspec.Struct):
     """Something done on purpose, from `began` to `ended` (monotonic seconds)."""
 
@@ -33,8 +30,6 @@ class Fault(msgspec.Struct):
 class Scene:
     """What a row sees.
 
-    :ivar lag_s: by how much this process itself was late at worst: then the machine had too much to do for the row's
-        times to mean much.
     :ivar short: fewer and shorter faults, as often as the machine's patience asks for it.
     """
 
@@ -50,7 +45,6 @@ class Scene:
         self._reckoning: Reckoning | None = None
         self._per_second = per_second
         self._memory: dict[int, float] = {}
-        self.lag_s = 0.0
 
     def either(self, full: float, short: float) -> float:
         """A number of seconds, or of times, for the full suite or the short one."""
@@ -108,7 +102,6 @@ class Scene:
         )
         ended = asyncio.Event()
         running = asyncio.ensure_future(load.run(ended.is_set))
-        watching = asyncio.ensure_future(self._watch_lag())
         try:
             await asyncio.sleep(WARM_S)
             self._memory = {each.process.pid: resident_mib(each) for each in house.processes}
@@ -116,13 +109,6 @@ class Scene:
         finally:
             ended.set()
             await running
-            watching.cancel()
-
-    async def _watch_lag(self) -> None:
-        while True:
-            due = time.monotonic() + LAG_EVERY_S
-            await asyncio.sleep(LAG_EVERY_S)
-            self.lag_s = max(self.lag_s, time.monotonic() - due)
 
     def sent(self, during: Fault) -> list[Operation]:
         """What was sent while it lasted."""
