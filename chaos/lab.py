@@ -142,6 +142,8 @@ class Lab:
             server.proxy.delay_s, server.proxy.silent = 0.0, False
             server.proxy.passing.set()
             await server.proxy.up()
+        await statement(self.store.url, "alter system reset all")
+        await statement(self.store.url, "select pg_reload_conf()")
 
     async def cluster(self) -> list[Server]:
         """Three RabbitMQ nodes, all of them up. :raises Unobtainable: they cannot be had here."""
@@ -201,8 +203,8 @@ class Queues:
 
 
 async def statement(url: str, sql: str) -> None:
-    """One statement as the superuser."""
-    connection = await asyncpg.connect(url)
+    """One statement as the superuser, also when the database is read-only for others."""
+    connection = await asyncpg.connect(url, server_settings={"default_transaction_read_only": "off"})
     try:
         await connection.execute(sql)
     finally:

@@ -285,10 +285,10 @@ def _draw(result: Result, scene: Scene) -> None:
     """What is known also of a row that broke off."""
     result.complaints += scene.complaints
     result.notes += scene.notes
-    result.lag_s = scene.lag_s
-    if scene.lag_s > LAG_S:
+    result.lag_s = scene.load.late_s if scene.load else 0.0
+    if result.lag_s > LAG_S:
         result.notes.append(
-            f"the machine was busy with other things: the client itself was late by {scene.lag_s:.1f} s"
+            f"the machine was busy with other things: the client itself was late by {result.lag_s:.1f} s"
         )
     result.requests = len(scene.operations)
     result.statuses = dict(Counter(each.status for each in scene.operations))

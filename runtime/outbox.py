@@ -46,12 +46,13 @@ class Relay:
         self._sealer = Sealer(key)
         self._metrics = metrics
         self._seams = seams or Seams("")
-        self._fresh: list[Outgoing] = []
+        self._fresh: list[tuple[float, Outgoing]] = []  # with the loop's time at which the lease lapses
         self._wake = asyncio.Event()
 
     def offer(self, rows: Sequence[Outgoing]) -> None:
         """Rows that were just committed under a lease of this process."""
-        self._fresh += rows
+        lapses = asyncio.get_running_loop().time() + OUTBOX_LEASE_MS / 1000
+        self._fresh += ((lapses, row) for row in rows)
         self._wake.set()
 
     async def run(self) -> None:
@@ -74,11 +75,13 @@ class Relay:
         return await self._send(await self._take())
 
     async def _take(self) -> Sequence[Outgoing]:
-        """What was offered, or rows whose lease has lapsed."""
+        """What was offered, or rows whose lease has lapsed; nothing while the broker is away."""
+        now = asyncio.get_running_loop().time()
+        if self._fresh and self._fresh[0][0] <= now:  # those are found in the store, by whoever is first
+            self._fresh = [each for each in self._fresh if each[0] > now]
         if not self._broker.available:
-            self._fresh.clear()  # their lease lapses, and they are found in the store
             return ()
-        rows, self._fresh = self._fresh[:WINDOW], self._fresh[WINDOW:]
+        rows, self._fresh = [row for _, row in self._fresh[:WINDOW]], self._fresh[WINDOW:]
         if rows:
             return rows
         try:
@@ -100,7 +103,7 @@ class Relay:
 
     async def _rest(self) -> None:
         self._wake.clear()
-        if not self._fresh:
+        if not self._fresh or not self._broker.available:
             await _wait(self._wake, POLL_S)
 
     async def _publish(self, rows: Sequence[Outgoing]) -> list[str]:

@@ -97,6 +97,8 @@ class Proxy:
                 if is_answer and self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 await self.passing.wait()
+                if sink.is_closing():
+                    break
                 if not (is_answer and self.silent):
                     sink.write(piece)
                     await sink.drain()
