@@ -130,12 +130,14 @@ async def _alarm(scene: Scene, command: str, alarming: str, normal: str) -> None
     house.others[0].process.send_signal(signal.SIGSTOP)
     await scene.calm(1)
     async with scene.fault("alarm"):
-        await broker.tool("rabbitmqctl", command, alarming)
-        before = await _handled_by_notify(scene)
-        house.others[0].process.send_signal(signal.SIGCONT)
-        await scene.calm(scene.either(60, 8))
-        handled = await _handled_by_notify(scene) - before
-        await broker.tool("rabbitmqctl", command, normal)
+        try:
+            await broker.tool("rabbitmqctl", command, alarming)
+            before = await _handled_by_notify(scene)
+            house.others[0].process.send_signal(signal.SIGCONT)
+            await scene.calm(scene.either(60, 8))
+            handled = await _handled_by_notify(scene) - before
+        finally:
+            await broker.tool("rabbitmqctl", command, normal)
     await scene.calm(4)
     scene.note(f"{handled} events that had come before the alarm were handled during it")
     scene.expect(handled > 0, "no event was handled during the alarm")

@@ -39,7 +39,7 @@ async def slowed(running: Running, share: float) -> AsyncIterator[None]:
 
 @row(
     "F21", "one actor ten times slower", "its requests are shed; p99 of other actors grows by at most 10 % (or 25 ms)",
-    recovers(5), tasks=1, per_second=150, settings={"IN_FLIGHT": "32"},
+    recovers(5), tasks=1, per_second=60, settings={"IN_FLIGHT": "16"},
 )  # fmt: skip
 async def one_is_slow(scene: Scene) -> None:
     await scene.calm(2)
@@ -70,7 +70,7 @@ async def _me(scene: Scene, seconds: float) -> float:
 
 @row(
     "F22", "five times overload for 60 s", "goodput is at least 80 % of capacity", recovers(5), tasks=1, per_second=20,
-    settings={"IN_FLIGHT": "32"},
+    settings={"IN_FLIGHT": "16"},
 )  # fmt: skip
 async def overloaded(scene: Scene) -> None:
     """The actor is slowed down, so that the client on the same machine can overload it."""

@@ -103,7 +103,7 @@ def connect(
 
     :param clock: not used: the time is the database's.
     :param read_url: a replica, for `reader`; its schema is the same.
-    :param pool_size: connections at most, to each of the two.
+    :param pool_size: connections at most, half of them for reads; with a replica, to each of the two.
     :raises SettingError: no such URL.
     """
     address, schema = split(url, schema=actor)
@@ -124,10 +124,11 @@ class PostgresStore(Tables):
         self._seed = int.from_bytes(hashlib.sha256(schema.encode()).digest()[:8], signed=True)
         self._inserts: dict[tuple[str, ...], str] = {}
         name = f"troupe {actor}"
-        self._pool = Pool(partial(connected, address, schema, name), size=pool_size, timeout_s=ACQUIRE_S)
-        self._replicas = self._pool
-        if replica != address:
-            self._replicas = Pool(partial(connected, replica, schema, name), size=pool_size, timeout_s=ACQUIRE_S)
+        # Writers that wait for a lock hold their connections meanwhile: reads have others, and go on.
+        readers = pool_size if replica != address else max(1, pool_size // 2)
+        writers = pool_size if replica != address else max(1, pool_size - readers)
+        self._pool = Pool(partial(connected, address, schema, name), size=writers, timeout_s=ACQUIRE_S)
+        self._replicas = Pool(partial(connected, replica, schema, name), size=readers, timeout_s=ACQUIRE_S)
         self._writer = _Pooled(self._pool, self._inserts)
         self._reader = _Pooled(self._replicas, self._inserts)
 
@@ -141,7 +142,7 @@ class PostgresStore(Tables):
 
     async def open(self) -> None:
         """:raises StartError: the server answers, but refuses the user, the password or the database."""
-        for pool in {self._pool, self._replicas}:
+        for pool in (self._pool, self._replicas):
             try:
                 async with pool.acquire():
                     pass

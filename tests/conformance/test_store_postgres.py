@@ -137,14 +137,28 @@ async def test_f25_a_black_hole_is_the_store_being_away(
     await store.close()
 
 
-async def test_f26_an_exhausted_pool_is_the_store_being_away_within_a_second(world: PostgresWorld) -> None:
-    store = await world.store(pool_size=2)
-    async with store.transaction(), store.transaction():
-        began = time.monotonic()
-        with pytest.raises(StoreAway):
-            await ids(store)
-        assert time.monotonic() - began < 1
-    await until_back(store)
+async def test_f26_an_exhausted_pool_is_the_store_being_away_within_a_second_and_reads_go_on(
+    world: PostgresWorld,
+) -> None:
+    store = await world.store(pool_size=4)
+
+    async def hold(entered: asyncio.Event) -> None:
+        async with store.transaction() as transaction:
+            entered.set()
+            await transaction.fetch("select pg_sleep(4)")
+
+    both = [asyncio.Event(), asyncio.Event()]
+    holding = [asyncio.create_task(hold(each)) for each in both]
+    for each in both:
+        await each.wait()
+    began = time.monotonic()
+    with pytest.raises(StoreAway):
+        async with store.transaction():
+            pass
+    assert time.monotonic() - began < 1
+    assert await ids(store) == []
+    assert not any(each.done() for each in holding)
+    await asyncio.gather(*holding)
 
 
 async def test_f27_a_database_that_is_read_only_is_still_read(world: PostgresWorld) -> None:

@@ -124,7 +124,7 @@ class Load:
         operation.sent_at = time.monotonic()
         try:
             answer = await self._send(operation)
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, TimeoutError):
             return
         finally:
             operation.took_s = time.monotonic() - operation.sent_at
