@@ -60,29 +60,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # time limits end us so; our children go with us
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            results, versions = runner.run(_play(chosen, short=arguments.short))
+            results = runner.run(_play(chosen, arguments))
     except KeyboardInterrupt:
         return 130
     print(report.table(results))
+    outcomes = {result.outcome for result in results}
+    return 1 if "fail" in outcomes else 3 if "not made" in outcomes else 0
+
+
+async def _play(chosen: Sequence[Row], arguments: argparse.Namespace) -> list[Result]:
+    """All of them; what is known is written after each, for a run may be broken off."""
+    results: list[Result] = []
+    async with Lab(_say) as lab:
+        for number, each in enumerate(chosen, 1):
+            _say(f"[{number}/{len(chosen)}] {each.id}  {each.fault}")
+            result = await play(each, lab, short=arguments.short, say=_say)
+            _say(report.verdict(result))
+            results.append(result)
+            _write(arguments, results, lab.versions)
+    return results
+
+
+def _write(arguments: argparse.Namespace, results: Sequence[Result], versions: Sequence[str]) -> None:
     if arguments.json:
         arguments.json.write_bytes(msgspec.json.encode({"servers": versions, "rows": results}))
     if arguments.html:
         arguments.html.write_text(report.page(results, versions), encoding="utf-8")
     if arguments.markdown:
         arguments.markdown.write_text(report.markdown(results, versions), encoding="utf-8")
-    outcomes = {result.outcome for result in results}
-    return 1 if "fail" in outcomes else 3 if "not made" in outcomes else 0
-
-
-async def _play(chosen: Sequence[Row], *, short: bool) -> tuple[list[Result], list[str]]:
-    results: list[Result] = []
-    async with Lab(_say) as lab:
-        for number, each in enumerate(chosen, 1):
-            _say(f"[{number}/{len(chosen)}] {each.id}  {each.fault}")
-            result = await play(each, lab, short=short, say=_say)
-            _say(report.verdict(result))
-            results.append(result)
-        return results, lab.versions
 
 
 def _say(line: str) -> None:
