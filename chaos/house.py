@@ -101,6 +101,9 @@ async def real(
         "BROKER_URL": address(lab.broker, "broker" in proxied),
         "BROKER_PREFIX": name,
         "CACHE_URL": address(lab.cache, "cache" in proxied),
+        # beside VAR_DIR, which some rows give a process of its own
+        "BLOB_URL": f"file:{directory}/media",
+        "MAIL_URL": f"file:{directory}/mail",
     }
     house = House(World(directory, {**QUIET, **servers, **stores, **settings}), session)
     for who, _, server in (each.partition(":") for each in proxied if ":" in each):

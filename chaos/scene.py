@@ -133,7 +133,7 @@ class Scene:
 
     def recovery_s(self) -> float:
         """The longest time from a fault's end until 99 % succeeded again, before the next fault."""
-        if self.load is None:
+        if self.load is None or not self.faults:
             return 0.0
         ends = [*(fault.began for fault in self.faults[1:]), math.inf]
         return max(

@@ -69,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         dict[str, str], _about("`<ACTOR>_STORE_READ_URL`: a replica of the database, for queries.")
     ] = {}
     store_pool: Annotated[
-        int, Meta(ge=2, le=200, description="Connections to PostgreSQL, per actor and process; half are for reads.")
+        int, Meta(ge=2, le=200, description="Connections to PostgreSQL, per actor and process; two are for reads.")
     ] = 10
     cache_url: Annotated[str, _about("`memory:`, `redis://host:6379/0` or `redis+sentinel://…`.")] = "memory:"
     blob_url: Annotated[str, _about("`file:media` or `s3://bucket?endpoint=…`.")] = "file:media"

@@ -8,6 +8,7 @@ lock, which never waits and goes with the transaction
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
@@ -48,6 +49,8 @@ from runtime.ports import (
 
 ACQUIRE_S = 0.9
 """Seconds to wait for a free connection, a new one included."""
+FOR_READS = 2
+"""Connections that transactions leave to reads: those that wait for a lock hold theirs meanwhile."""
 BOOT_S = 600.0
 """Seconds for each statement of `exclusive`, waiting for its turn included."""
 
@@ -103,7 +106,7 @@ def connect(
 
     :param clock: not used: the time is the database's.
     :param read_url: a replica, for `reader`; its schema is the same.
-    :param pool_size: connections at most, half of them for reads; with a replica, to each of the two.
+    :param pool_size: connections at most, to each of the two.
     :raises SettingError: no such URL.
     """
     address, schema = split(url, schema=actor)
@@ -124,11 +127,11 @@ class PostgresStore(Tables):
         self._seed = int.from_bytes(hashlib.sha256(schema.encode()).digest()[:8], signed=True)
         self._inserts: dict[tuple[str, ...], str] = {}
         name = f"troupe {actor}"
-        # Writers that wait for a lock hold their connections meanwhile: reads have others, and go on.
-        readers = pool_size if replica != address else max(1, pool_size // 2)
-        writers = pool_size if replica != address else max(1, pool_size - readers)
-        self._pool = Pool(partial(connected, address, schema, name), size=writers, timeout_s=ACQUIRE_S)
-        self._replicas = Pool(partial(connected, replica, schema, name), size=readers, timeout_s=ACQUIRE_S)
+        self._turns = asyncio.Semaphore(max(1, pool_size - FOR_READS))
+        self._pool = Pool(partial(connected, address, schema, name), size=pool_size, timeout_s=ACQUIRE_S)
+        self._replicas = self._pool
+        if replica != address:
+            self._replicas = Pool(partial(connected, replica, schema, name), size=pool_size, timeout_s=ACQUIRE_S)
         self._writer = _Pooled(self._pool, self._inserts)
         self._reader = _Pooled(self._replicas, self._inserts)
 
@@ -142,7 +145,7 @@ class PostgresStore(Tables):
 
     async def open(self) -> None:
         """:raises StartError: the server answers, but refuses the user, the password or the database."""
-        for pool in (self._pool, self._replicas):
+        for pool in {self._pool, self._replicas}:
             try:
                 async with pool.acquire():
                     pass
@@ -167,10 +170,27 @@ class PostgresStore(Tables):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Transaction]:
         async with (
+            self._turn(),
             self._pool.acquire() as connection,
             _Transaction(connection, self._inserts, self._seed, "begin", STATEMENT_S) as transaction,
         ):
             yield transaction
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Of as many transactions as may be open at once, first in, first out."""
+        if self._turns.locked():
+            try:
+                async with asyncio.timeout(ACQUIRE_S):
+                    await self._turns.acquire()
+            except TimeoutError as error:
+                raise StoreAway("no connection to the database in time") from error
+        else:
+            await self._turns.acquire()
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[_Transaction]:
