@@ -14,6 +14,7 @@ from aiohttp import web
 
 from config.settings import Settings
 from edge import limits, openapi
+from edge.access import Access
 from edge.answer import Answer
 from edge.auth import AccessTokens
 from edge.call import UNSERVED, Call
@@ -73,8 +74,10 @@ class Edge:
         self._origins = Origins(settings.cors_origins)
         self._tokens = AccessTokens(client, issuer=settings.origin, clock=clock)
         self._limits = limits.Limits(limits.parse(settings.rate_limits), cache=cache, clock=clock)
-        self._gate = Gate(self._tokens, self._limits)
-        self._ready = Readyz(readiness)
+        self.access = Access(client)
+        """Its `run` keeps watch while the edge is up."""
+        self._gate = Gate(self._tokens, self.access, self._limits)
+        self._ready = Readyz(readiness, self.access)
         self._router = Router()
         self._add_routes(client, blobs, keys.of("edge"))
         files = Files(client=client, blobs=blobs, urls=SignedUrls(keys.signing("media")), clock=clock)
@@ -89,6 +92,7 @@ class Edge:
         """Listen. :return: the address, `http://127.0.0.1:8080`. :raises StartError: the port is not to be had."""
         with suppress(Unavailable):
             await self._tokens.fetch_keys(budget_ms=FIRST_KEYS_MS)
+            await self.access.refresh(budget_ms=FIRST_KEYS_MS)
         host, port = self._settings.edge_host, self._settings.edge_port
         self._runner = web.ServerRunner(Listener(self._handle), shutdown_timeout=CLOSE_S)
         await self._runner.setup()

@@ -43,12 +43,13 @@ _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 class Identity(msgspec.Struct, frozen=True):
     """Whom a token stands for.
 
+    :ivar credential_id: of the session, or of the API token.
     :ivar scopes: what it is good for; None for a session, which may do everything.
     """
 
     user_id: str
     role: str
-    session_id: str
+    credential_id: str
     scopes: frozenset[str] | None = None
 
 
@@ -102,7 +103,7 @@ class AccessTokens:
         identity, expires_at = known
         if now_s > expires_at + LEEWAY_S:
             self._verified.pop(token, None)
-            raise _refused()
+            raise refused()
         return identity
 
     async def fetch_keys(self, *, budget_ms: int = 5_000) -> None:
@@ -113,23 +114,23 @@ class AccessTokens:
 
     async def _check(self, token: str, now_s: int) -> tuple[Identity, int]:
         if len(token) > LONGEST_TOKEN or not _FORM.fullmatch(token):
-            raise _refused()
+            raise refused()
         try:
             header = msgspec.convert(self._jws.get_unverified_header(token), _Header)
             key = await self._key(header.kid)
             if key is None:
-                raise _refused()
+                raise refused()
             verified = self._jws.decode_complete(token, key, algorithms=[TOKEN_ALGORITHM])
             claims = msgspec.json.decode(verified["payload"], type=_Claims)
         except (jwt.PyJWTError, msgspec.MsgspecError, ValueError, RecursionError):
-            raise _refused() from None
+            raise refused() from None
         # base64 leaves bits of the last character unused: another spelling of a good signature is none
         if urlsafe_b64encode(verified["signature"]).rstrip(b"=").decode() != token.rpartition(".")[2]:
-            raise _refused()
+            raise refused()
         if claims.iss != self._issuer or claims.aud != self._issuer:
-            raise _refused()
+            raise refused()
         if claims.iat > now_s + AHEAD_S or claims.nbf > now_s + LEEWAY_S or now_s > claims.exp + LEEWAY_S:
-            raise _refused()
+            raise refused()
         scopes = None if claims.scope is None else frozenset(claims.scope.split())
         return Identity(claims.sub, claims.role, claims.sid, scopes), claims.exp
 
@@ -156,5 +157,6 @@ def _public(key: PublicKey) -> Any:
     return ECAlgorithm.from_jwk({"kty": key.kty, "crv": key.crv, "x": key.x, "y": key.y})
 
 
-def _refused() -> Problem:
+def refused() -> Problem:
+    """401, the same for every reason."""
     return unauthenticated("auth.token_invalid", "The token is not valid, or no longer.", error="invalid_token")

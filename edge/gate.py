@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edge.access import Access
 from edge.auth import AccessTokens, Identity
 from edge.call import Call
 from edge.headers import bearer_token
@@ -18,21 +19,23 @@ LONGEST_AGENT = 200
 class Gate:
     """Proves callers and counts their calls. The known count by account, all others by network."""
 
-    def __init__(self, tokens: AccessTokens, limits: Limits) -> None:
+    def __init__(self, tokens: AccessTokens, access: Access, limits: Limits) -> None:
         self._tokens = tokens
+        self._access = access
         self._limits = limits
 
     async def admit(self, call: Call, rate: RateClass, *, public: bool, scope: str | None) -> Caller:
         """The caller, counted.
 
         :param scope: what an API token must hold; None: a session is needed.
-        :raises Problem: 400, 401, 403, 429. :raises Unavailable: the user actor's keys cannot be had.
+        :raises Problem: 400, 401, 403, 429.
+        :raises Unavailable: the user actor's keys, or who has signed out, cannot be had.
         """
         agent = _agent(call.request.headers.get("User-Agent"))
         network = network_of(call.address)
         if public:
             self.count(call, rate, network)
-            return Caller(network=network, agent=agent)
+            return Caller(network=network, agent=agent, address=call.address)
         try:
             identity = await self._identify(call)
         except Problem:
@@ -40,7 +43,8 @@ class Gate:
             raise
         self.count(call, rate, identity.user_id)
         _check_scope(identity, scope)
-        return Caller(identity.user_id, identity.role, identity.session_id, network, agent)
+        session = identity.credential_id if identity.scopes is None else None
+        return Caller(identity.user_id, identity.role, session, network, agent, call.address)
 
     def count(self, call: Call, rate: RateClass, caller: str) -> None:
         """:raises Problem: 429, beyond the limit."""
@@ -52,7 +56,7 @@ class Gate:
         token = bearer_token(call.request.headers)
         if token is None:
             raise unauthenticated("auth.required", "This call needs an access token.")
-        return await self._tokens.verify(token)
+        return await self._access.check(await self._tokens.verify(token))
 
 
 def _agent(header: str | None) -> str | None:

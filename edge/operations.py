@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 import msgspec
 
+from edge.access import Access
 from edge.answer import Answer
 from edge.call import Call
 from edge.headers import bearer_token
@@ -46,12 +47,13 @@ class Readyz:
 
     path = "/readyz"
 
-    def __init__(self, readiness: Readiness) -> None:
+    def __init__(self, readiness: Readiness, access: Access) -> None:
         self._readiness = readiness
+        self._access = access
         self.draining = False
 
     async def answer(self, call: Call) -> Answer:
-        dependencies = await self._readiness()
+        dependencies = {**await self._readiness(), "sessions": self._access.word}
         ready = readiness_status(dependencies) == HTTPStatus.OK
         status = "draining" if self.draining else "ok" if ready else "unavailable"
         return Answer(200 if status == "ok" else 503, msgspec.json.encode(Ready(status, dependencies)), headers=_FRESH)

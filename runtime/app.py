@@ -44,8 +44,21 @@ HOUSEKEEPING_S = 60.0
 GAUGES_S = 5.0
 
 
+class Runs(Protocol):
+    """Something with a loop of its own."""
+
+    async def run(self) -> None:
+        """For ever."""
+        ...
+
+
 class EdgeLike(Protocol):
     """What the app knows of the edge."""
+
+    @property
+    def access(self) -> Runs:
+        """Follows who may no longer come in."""
+        ...
 
     async def start(self) -> str:
         """Listen; the address. :raises StartError: the port is in use."""
@@ -128,6 +141,7 @@ class App:
             )
             self._stack.push_async_callback(edge.stop)
             self.address = await edge.start()
+            self._supervisor.start("edge.access", edge.access.run)
             self._edge = edge
         elif settings.ops_port:
             ops = OpsServer(settings, readiness=self.readiness, metrics=self.metrics.render)

@@ -107,6 +107,7 @@ class Caller(msgspec.Struct, frozen=True, array_like=True):
     :param session: the session that the token belongs to.
     :param network: the /24 or /64 that the request came from.
     :param agent: the User-Agent header, cut to 200 characters.
+    :param address: the client's own.
     """
 
     id: str | None = None
@@ -114,6 +115,7 @@ class Caller(msgspec.Struct, frozen=True, array_like=True):
     session: str | None = None
     network: str | None = None
     agent: str | None = None
+    address: str | None = None
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True):

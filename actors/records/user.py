@@ -1,4 +1,4 @@
-"""Accounts, sessions and signing keys, as the user actor reads and writes them."""
+"""Accounts and signing keys, as the user actor reads and writes them, and the way to its other records."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import msgspec
 
 from actors.contracts.user import Contact, Person, PublicKey, Role, Status, User
 from actors.contracts.values import rfc3339
+from actors.records.access import AccessFeed
 from actors.records.attempts import Attempts
+from actors.records.audit import Audit
+from actors.records.session import SessionRecords
 from actors.records.verification import Verifications
 from runtime.loader import Loader
 from runtime.ports import Session
@@ -71,19 +74,6 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         return Contact(email=self.email, email_verified=self.email_verified, locale=self.locale, timezone=self.timezone)
 
 
-class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `session`: one sign-in; times are ms since the epoch."""
-
-    id: str
-    account_id: str
-    user_agent: str | None
-    network: str | None
-    created_at: int
-    last_seen_at: int
-    expires_at: int
-    revoked_at: int | None = None
-
-
 class SealedKey(msgspec.Struct, frozen=True):
     """A row of `signing_key`: the private half is sealed."""
 
@@ -101,12 +91,16 @@ class UserRecords:
 
     :ivar attempts: sign-in attempts, by network and account.
     :ivar verifications: tokens that prove addresses.
+    :ivar access: what every edge must know of those who may no longer come in.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._accounts = Loader(self._fetch)
+        self.access = AccessFeed(session)
         self.attempts = Attempts(session)
+        self.audit = Audit(session)
+        self.sessions = SessionRecords(session)
         self.verifications = Verifications(session)
 
     async def account(self, id: str) -> Account | None:
@@ -137,13 +131,6 @@ class UserRecords:
         )
         return _account(row) if row else None
 
-    async def add_session(self, session: SessionRow, refresh_digest: bytes) -> None:
-        """A session and its first refresh token."""
-        await self._session.insert("session", SessionRow.__struct_fields__, [msgspec.structs.astuple(session)])
-        await self._session.insert(
-            "refresh_token", ("digest", "session_id", "created_at"), [(refresh_digest, session.id, session.created_at)]
-        )
-
     async def knows_network(self, account_id: str, network: str, since: int) -> bool:
         """Whether the account was signed in to from that network since then."""
         sql = "select 1 from known_network where account_id = $1 and network = $2 and seen_at >= $3"
@@ -158,10 +145,8 @@ class UserRecords:
             now,
         )
 
-    async def forget(self, *, networks_before: int, sessions_before: int) -> None:
-        """Delete networks last seen, and sessions expired, before those times."""
-        await self._session.execute("delete from known_network where seen_at < $1", networks_before)
-        await self._session.execute("delete from session where expires_at < $1", sessions_before)
+    async def forget_networks(self, seen_before: int) -> None:
+        await self._session.execute("delete from known_network where seen_at < $1", seen_before)
 
     async def newest_key(self) -> SealedKey | None:
         row = await self._session.row("select kid, sealed, x, y from signing_key order by created_at desc limit 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -64,9 +65,11 @@ async def edge_of(
             keys=Keys(SECRET),
         )
         address = await edge.start()
+        following = asyncio.create_task(edge.access.run())
         try:
             yield edge, address
         finally:
+            following.cancel()
             await edge.stop()
 
 

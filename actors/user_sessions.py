@@ -1,0 +1,193 @@
+"""Sessions: the part of the user actor that opens, renews and ends them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from actors.contracts.user import ACCESS_TOKEN_S, SignIn, Tokens
+from actors.contracts.user_session import (
+    AccessChanges,
+    EndCurrentSession,
+    EndOtherSessions,
+    EndSession,
+    GetAccessChanges,
+    ListSessions,
+    RefreshSession,
+    Session,
+)
+from actors.contracts.values import rfc3339
+from actors.pages import cursor, place
+from actors.records.attempts import Attempt, Reserved
+from actors.records.session import SessionRow
+from actors.records.user import Account, UserRecords
+from actors.tokens import digest, random_token
+from actors.user_accounts import folded
+from actors.user_part import DAY_MS, UserPart, end_sessions, note
+from runtime.actor import handles
+from runtime.context import Context, OutsideContext
+from runtime.errors import Forbidden, NotFound, Throttled, Unauthenticated
+from runtime.message import Page
+
+SESSION_MS: Final = 30 * DAY_MS
+"""How long a session lives, however often it is refreshed."""
+
+NETWORK_KNOWN_MS: Final = 30 * DAY_MS
+"""How long a sign-in makes its network a known one."""
+
+TOLD_MS: Final = 2 * ACCESS_TOKEN_S * 1000
+"""How old a change may be that an edge must still be told of at its start: access tokens live half as long, and the
+clocks of replicas may be minutes apart."""
+
+CHANGES: Final = 1000
+"""Told in one answer."""
+
+
+class Sessions(UserPart):
+    """Handlers of sessions."""
+
+    @handles(outside=True)
+    async def sign_in(self, command: SignIn, ctx: OutsideContext[UserRecords]) -> Tokens:
+        """Open a session. Refuses `auth.invalid_credentials`, `auth.throttled` and `user.suspended`.
+
+        An unknown address takes the same way as a known one, and as long. A network from which the account was
+        signed in to lately gets in also after too many failures, but only with the right password.
+        """
+        address, network = folded(command.email), ctx.caller.network or ""
+        attempt = Attempt(hashlib.sha256(address.encode()).hexdigest(), network, ctx.now)
+        async with ctx.step() as records:
+            account = await records.account_of(address)
+            known = account is not None and await records.knows_network(account.id, network, ctx.now - NETWORK_KNOWN_MS)
+            reserved = await records.attempts.reserve(attempt, known=known)
+        if reserved.network_wait_ms or (reserved.account_wait_ms and not known):
+            raise _throttled(reserved)
+        right = await self._passwords.matches(account.password if account else None, command.password)
+        if account is None or not right:
+            if reserved.account_wait_ms:
+                raise _throttled(reserved)
+            async with ctx.finish() as records:
+                await note(records, ctx, "session.refused", account.id if account else None)
+            raise Unauthenticated("auth.invalid_credentials", "the address or the password is wrong", keep=True)
+        async with ctx.finish() as records:
+            return await self._open_session(account, attempt, records, ctx)
+
+    @handles
+    async def refresh(self, command: RefreshSession, ctx: Context[UserRecords]) -> Tokens:
+        """New tokens for a refresh token, which is spent. Refuses `auth.token_invalid` and `auth.token_reused`."""
+        records, token = ctx.records, digest(command.refresh_token)
+        id = await records.sessions.spend(token, ctx.now)
+        if id is None:
+            session = await records.sessions.session_of(token)
+            if session is None:
+                raise _no_session()
+            # somebody has it who should not: the thief or the owner was here before
+            await note(records, ctx, "token.reused", session.account_id, detail=session.id)
+            await end_sessions(session.account_id, records, ctx, only=session.id)
+            raise Unauthenticated(
+                "auth.token_reused", "this refresh token was used before; its session has ended", keep=True
+            )
+        session = await records.sessions.seen(id, ctx.now)
+        account = await records.account(session.account_id) if session else None
+        if session is None or account is None or account.status != "active":
+            raise _no_session()
+        return await self._tokens(account, session.id, records, ctx)
+
+    @handles
+    async def list_sessions(self, query: ListSessions, ctx: Context[UserRecords]) -> Page[Session]:
+        """The caller's own, newest first."""
+        after = place(query, query.cursor)
+        rows = await ctx.records.sessions.page_of(_caller(ctx), ctx.now, limit=query.limit + 1, after=after)
+        items = [_view(row, current=row.id == ctx.caller.session) for row in rows[: query.limit]]
+        if len(rows) <= query.limit:
+            return Page(items)
+        last = rows[query.limit - 1]
+        return Page(items, cursor(query, last.created_at, last.id))
+
+    @handles
+    async def end_session(self, command: EndSession, ctx: Context[UserRecords]) -> None:
+        """End one of the caller's. Refuses `session.not_found`."""
+        if not await end_sessions(_caller(ctx), ctx.records, ctx, only=command.id):
+            raise NotFound("session.not_found", "there is no such session")
+
+    @handles
+    async def end_current_session(self, command: EndCurrentSession, ctx: Context[UserRecords]) -> None:
+        """End the one that asks."""
+        await end_sessions(_caller(ctx), ctx.records, ctx, only=ctx.caller.session or "")
+
+    @handles
+    async def end_other_sessions(self, command: EndOtherSessions, ctx: Context[UserRecords]) -> None:
+        """End all but the one that asks."""
+        await end_sessions(_caller(ctx), ctx.records, ctx, but=ctx.caller.session or "")
+
+    @handles
+    async def access_changes(self, query: GetAccessChanges, ctx: Context[UserRecords]) -> AccessChanges:
+        """The next ones; at first, from those on that a token may not know which is still good."""
+        feed = ctx.records.access
+        after = await feed.start(ctx.now - TOLD_MS) if query.after is None else query.after
+        changes = await feed.after(after, CHANGES)
+        return AccessChanges(changes=changes, last=changes[-1].seq if changes else after)
+
+    async def _open_session(
+        self, account: Account, attempt: Attempt, records: UserRecords, ctx: OutsideContext[UserRecords]
+    ) -> Tokens:
+        await records.attempts.release(attempt)
+        if account.status == "suspended":
+            raise Forbidden("user.suspended", "this account is suspended", keep=True)
+        await records.remember_network(account.id, attempt.network, ctx.now)
+        session = SessionRow(
+            id=ctx.new_id(),
+            account_id=account.id,
+            user_agent=ctx.caller.agent,
+            network=ctx.caller.network,
+            address=ctx.caller.address,
+            created_at=ctx.now,
+            last_seen_at=ctx.now,
+            expires_at=ctx.now + SESSION_MS,
+        )
+        await records.sessions.add(session)
+        await note(records, ctx, "session.created", account.id, actor_id=account.id, detail=session.id)
+        return await self._tokens(account, session.id, records, ctx)
+
+    async def _tokens(
+        self, account: Account, session_id: str, records: UserRecords, ctx: Context[UserRecords]
+    ) -> Tokens:
+        """An access token, and a refresh token that is good once."""
+        secret = random_token()
+        await records.sessions.add_refresh_token(digest(secret), session_id, ctx.now)
+        assert self._key is not None  # noqa: S101 - `start` has run
+        access = self._key.access_token(
+            origin=self._origin,
+            account=account.id,
+            role=account.role,
+            session=session_id,
+            id=ctx.new_id(),
+            now=ctx.now,
+        )
+        return Tokens(access_token=access, expires_in=ACCESS_TOKEN_S, refresh_token=secret, session_id=session_id)
+
+
+def _caller(ctx: Context[UserRecords]) -> str:
+    if ctx.caller.id is None:
+        raise Unauthenticated("auth.required", "sign in first")
+    return ctx.caller.id
+
+
+def _no_session() -> Unauthenticated:
+    return Unauthenticated("auth.token_invalid", "this refresh token is not valid, or no longer")
+
+
+def _throttled(reserved: Reserved) -> Throttled:
+    wait_ms = max(reserved.account_wait_ms, reserved.network_wait_ms)
+    return Throttled("auth.throttled", "too many failed attempts; wait before the next one", retry_after=wait_ms / 1000)
+
+
+def _view(row: SessionRow, *, current: bool) -> Session:
+    """As its owner sees it."""
+    return Session(
+        id=row.id,
+        created_at=rfc3339(row.created_at),
+        last_seen_at=rfc3339(row.last_seen_at),
+        user_agent=row.user_agent,
+        ip=row.address,
+        current=current,
+    )
