@@ -12,7 +12,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from actors.contracts.user import GetMe, GetPublicKeys, PublicKey, Register, User
-from actors.contracts.user_session import AccessChanges, GetAccessChanges
+from actors.contracts.user_session import AccessChange, AccessChanges, GetAccessChanges
 from runtime.actor import Actor, handles
 from runtime.context import Context
 from runtime.errors import Conflict, Later
@@ -38,6 +38,8 @@ class KeyKeeper(Actor[NoRecords]):
         self.keys: dict[str, ec.EllipticCurvePrivateKey] = {"first": ec.generate_private_key(ec.SECP256R1())}
         self.asked = 0
         self.registered = 0
+        self.changes: list[AccessChange] = []
+        self.asked_for_changes = 0
 
     @handles
     async def public_keys(self, query: GetPublicKeys, ctx: Context[NoRecords]) -> list[PublicKey]:
@@ -46,8 +48,10 @@ class KeyKeeper(Actor[NoRecords]):
 
     @handles
     async def access_changes(self, query: GetAccessChanges, ctx: Context[NoRecords]) -> AccessChanges:
-        """Nobody ever signs out."""
-        return AccessChanges(changes=[], last=0)
+        """What the test has put there."""
+        self.asked_for_changes += 1
+        after = query.after or 0
+        return AccessChanges(changes=self.changes[after:], last=max(after, len(self.changes)))
 
     @handles
     async def register(self, command: Register, ctx: Context[NoRecords]) -> User:

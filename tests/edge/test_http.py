@@ -464,7 +464,7 @@ async def test_draining_edge_finishes_what_is_under_way(house: House) -> None:
 async def test_health_readiness_and_document(house: House) -> None:
     assert (await house.ask("GET", "/healthz"))[1] == {"status": "ok"}
     answer, ready = await house.ask("GET", "/readyz")
-    assert (answer.status, ready) == (200, {"status": "ok", "dependencies": {"broker": "ok"}})
+    assert (answer.status, ready) == (200, {"status": "ok", "dependencies": {"broker": "ok", "sessions": "ok"}})
     answer, document = await house.ask("GET", "/openapi.json")
     assert (answer.status, document["openapi"]) == (200, "3.1.0")
 

@@ -1,0 +1,157 @@
+"""What the edge knows of ended sessions and changed roles, and what it does while it cannot know (row B62)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from actors.contracts.user import Role
+from actors.contracts.user_session import AccessChange
+from edge import access
+from edge.access import Access
+from edge.auth import Identity
+from edge.problems import Problem
+from runtime.client import Client
+from runtime.errors import Unavailable
+from tests.edge.key_keeper import SESSION, USER, KeyKeeper
+from tests.edge.stand import client_of, edge_of
+from tests.system.world import Api
+
+ME = Identity(USER, "member", SESSION, None)
+
+
+class Watch:
+    """An edge's knowledge, and the actor that it comes from."""
+
+    def __init__(self, client: Client, keeper: KeyKeeper) -> None:
+        self.keeper = keeper
+        self.access = Access(client)
+
+    def change(self, *ended: str, role: Role | None = None, active: bool | None = None) -> None:
+        """Something new, which the edge has not asked for yet."""
+        seq = len(self.keeper.changes) + 1
+        self.keeper.changes.append(AccessChange(seq=seq, account_id=USER, role=role, active=active, ended=list(ended)))
+
+    async def refused(self) -> bool:
+        with suppress(Problem):
+            await self.access.check(ME)
+            return False
+        return True
+
+
+@pytest.fixture
+async def watch(tmp_path: Path) -> AsyncIterator[Watch]:
+    keeper = KeyKeeper()
+    async with client_of(tmp_path, keeper) as client:
+        yield Watch(client, keeper)
+
+
+@pytest.fixture
+def always_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer is new enough."""
+    monkeypatch.setattr(access, "SILENT_S", -1.0)
+
+
+async def test_b62_an_ended_session_comes_in_no_more(watch: Watch) -> None:
+    assert not await watch.refused()
+    watch.change(SESSION)
+    await watch.access.refresh()
+    assert await watch.refused()
+
+
+async def test_b62_the_sessions_of_others_go_on(watch: Watch) -> None:
+    watch.change(USER)
+    assert not await watch.refused()
+
+
+async def test_b62_an_account_that_was_suspended_comes_in_no_more_until_it_may_again(watch: Watch) -> None:
+    watch.change(active=False)
+    assert await watch.refused()
+    watch.change(active=True)
+    await watch.access.refresh()
+    assert not await watch.refused()
+
+
+async def test_a_changed_role_counts_in_place_of_the_one_in_the_token(watch: Watch) -> None:
+    watch.change(role="admin")
+    assert (await watch.access.check(ME)).role == "admin"
+    watch.change(active=True)  # says nothing of roles
+    watch.change(role="member")
+    watch.change(role="admin")
+    await watch.access.refresh()
+    assert (await watch.access.check(ME)).role == "admin"
+
+
+async def test_what_came_before_is_known_before_anyone_comes_in(watch: Watch) -> None:
+    watch.change(SESSION)
+    assert watch.access.word != "ok"
+    assert await watch.refused()
+    assert watch.access.word == "ok"
+
+
+async def test_while_the_feed_is_not_silent_nobody_asks_for_a_call(watch: Watch) -> None:
+    await watch.access.refresh()
+    asked = watch.keeper.asked_for_changes
+    for _ in range(10):
+        await watch.access.check(ME)
+    assert watch.keeper.asked_for_changes == asked
+
+
+@pytest.mark.usefixtures("always_silent")
+async def test_while_the_feed_is_silent_each_call_asks(watch: Watch) -> None:
+    assert not await watch.refused()
+    watch.change(SESSION)
+    assert await watch.refused()
+
+
+@pytest.mark.usefixtures("always_silent")
+async def test_calls_that_ask_at_once_share_one_question(watch: Watch) -> None:
+    await asyncio.gather(*(watch.access.check(ME) for _ in range(100)))
+    assert watch.keeper.asked_for_changes == 1
+
+
+async def test_without_ever_an_answer_nobody_comes_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "BUDGET_MS", 50)
+    async with client_of(tmp_path) as client:
+        with pytest.raises(Unavailable):
+            await Access(client).check(ME)
+
+
+async def test_what_is_known_stands_while_nobody_can_end_a_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "SILENT_S", -1.0)
+    keeper = KeyKeeper()
+    async with client_of(tmp_path, keeper) as client:
+        known = Access(client)
+        assert await known.check(ME) == ME
+    async with client_of(tmp_path) as nobody:
+        known._client = nobody
+        await known.refresh(budget_ms=50)
+        assert await known.check(ME) == ME
+        assert known.word == "ok"
+
+
+async def test_an_edge_is_not_ready_before_it_knows_who_has_signed_out(tmp_path: Path) -> None:
+    async with edge_of(tmp_path) as (_, address), aiohttp.ClientSession() as session:
+        answer = await Api(session, address)("GET", "/readyz")
+        assert answer.status == 503
+        assert answer.json["dependencies"]["sessions"] != "ok"
+
+
+async def test_a_running_edge_hears_of_an_ended_session_by_itself(tmp_path: Path) -> None:
+    keeper = KeyKeeper()
+    async with edge_of(tmp_path, keeper) as (_, address), aiohttp.ClientSession() as session:
+        api = Api(session, address, keeper.token())
+        assert (await api("GET", "/v1/me")).status == 200
+        assert (await api("GET", "/readyz")).status == 200
+        keeper.changes.append(AccessChange(seq=1, account_id=USER, role=None, active=None, ended=[SESSION]))
+        async with asyncio.timeout(1):
+            while (await api("GET", "/v1/me")).status == 200:  # each call is one more look
+                pass
+        assert (await api("GET", "/v1/me")).problem() == "auth.token_invalid"
