@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from actors.contracts.notify import NotificationKind
 from runtime.ports import Mail
@@ -28,6 +28,13 @@ TITLES: Final[Mapping[NotificationKind, str]] = {
     "mentioned": "{actor} mentioned you in a comment: {about}",
     "member_added": "{actor} added you to {about}",
     "import_done": "An import has ended: {about}",
+}
+
+Notice = Literal["password_changed", "new_network"]
+
+NOTICES: Final[Mapping[Notice, str]] = {
+    "password_changed": "Your password was changed",
+    "new_network": "Your account was signed in to from a new place: {detail}",
 }
 
 NOBODY: Final = "Someone"
@@ -58,6 +65,16 @@ class Letters:
         """:param token: 256 bits in URL-safe base64."""
         link = f"{self._origin}/email-verifications?token={token}"
         return self._mail("verification", id, to, "Confirm your e-mail address", name=name, email=to, link=link)
+
+    def reset(self, id: str, to: str, name: str, token: str) -> Mail:
+        """:param token: 256 bits in URL-safe base64."""
+        link = f"{self._origin}/password-resets?token={token}"
+        return self._mail("reset", id, to, "Set a new password", name=name, email=to, link=link)
+
+    def notice(self, id: str, to: str, name: str, kind: Notice, detail: str) -> Mail:
+        """What happened to an account. :param detail: the network, of one that is new."""
+        headline = NOTICES[kind].format(detail=detail)
+        return self._mail("notice", id, to, headline, name=name, headline=headline, email=to)
 
     def notification(self, id: str, to: str, name: str, headline: str, body: str) -> Mail:
         """:param headline: of `title`; the mail's subject, too."""

@@ -31,6 +31,7 @@ from actors.contracts.media import (
     Subject,
 )
 from actors.contracts.task import TaskAccess, TasksErased
+from actors.contracts.user import UserDeleted
 from actors.contracts.values import Ticket, rfc3339
 from actors.file_names import cleaned, disposition
 from actors.media_types import Content
@@ -233,6 +234,13 @@ class MediaActor(Actor[MediaRecords]):
     async def drop_with_tasks(self, event: TasksErased, ctx: Context[MediaRecords]) -> None:
         """Remove the files of tasks that are gone for good."""
         dropped = await ctx.records.drop_of_tasks(event.task_ids)
+        if dropped:
+            ctx.tell(RemoveObjects(keys=list(map(_key, dropped))))
+
+    @handles
+    async def drop_with_owner(self, event: UserDeleted, ctx: Context[MediaRecords]) -> None:
+        """Remove the files that were an erased person's alone; those of tasks stay there, and are nobody's."""
+        dropped = await ctx.records.drop_of_owner(event.user_id)
         if dropped:
             ctx.tell(RemoveObjects(keys=list(map(_key, dropped))))
 

@@ -20,9 +20,9 @@ from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskDeleted
 from actors.contracts.task_comment import CommentAdded, Mentioned
 from actors.contracts.task_import import ImportDone
 from actors.contracts.task_project import MemberAdded
-from actors.contracts.user import UserCreated, UserUpdated
 from actors.contracts.values import rfc3339
 from actors.letters import Letters, title
+from actors.notify_people import People
 from actors.pages import cursor, place
 from actors.postman import Postman
 from actors.records.notify import NotificationRow, NotifyRecords, Told
@@ -51,7 +51,7 @@ class NotifySettings(Protocol):
         ...
 
 
-class NotifyActor(Actor[NotifyRecords]):
+class NotifyActor(People, Actor[NotifyRecords]):
     """Tells people what concerns them; never the one who did it, and nothing of what was imported."""
 
     name = "notify"
@@ -60,20 +60,6 @@ class NotifyActor(Actor[NotifyRecords]):
     def __init__(self, *, settings: NotifySettings, mailer: Mailer) -> None:
         self._letters = Letters(settings.origin)
         self._postman = Postman(mailer)
-
-    # ------------------------------------------------------------------------------------ people
-
-    @handles
-    async def keep_new_person(self, event: UserCreated, ctx: Context[NotifyRecords]) -> None:
-        """Keep a copy, to know names and addresses."""
-        if event.contact is not None:  # else an older process told it: `resync user` brings what is missing
-            await ctx.records.keep_person(event.person, event.contact)
-
-    @handles
-    async def keep_changed_person(self, event: UserUpdated, ctx: Context[NotifyRecords]) -> None:
-        """Likewise; an older copy never replaces a newer one."""
-        if event.contact is not None:
-            await ctx.records.keep_person(event.person, event.contact)
 
     # ------------------------------------------------------------------------------------ what happened
 
@@ -169,11 +155,7 @@ class NotifyActor(Actor[NotifyRecords]):
     @handles(outside=True, retry=PATIENT)
     async def send_verification(self, command: SendVerification, ctx: OutsideContext[NotifyRecords]) -> None:
         """The one mail that goes to an address which is not proven yet."""
-        # the message's id is the same in every attempt, and so is the Message-ID
-        mail = self._letters.verification(ctx.cause, command.email, command.name, command.token)
-        async with ctx.step() as records:
-            await records.mail_begins(mail.id, ctx.now)
-        await self._send(mail, ctx)
+        await self._mail_once(self._letters.verification(ctx.cause, command.email, command.name, command.token), ctx)
 
     @handles(outside=True, retry=PATIENT)
     async def send_mail(self, command: SendMail, ctx: OutsideContext[NotifyRecords]) -> None:
@@ -204,12 +186,6 @@ class NotifyActor(Actor[NotifyRecords]):
             return None
         headline = title(notification.kind, told.actor_name, notification.about)
         return self._letters.notification(notification.id, recipient.email, recipient.name, headline, notification.body)
-
-    async def _send(self, mail: Mail, ctx: OutsideContext[NotifyRecords]) -> None:
-        await self._postman.send(mail)
-        async with ctx.finish() as records:
-            await records.mail_sent(mail.id, ctx.now)
-        ctx.note(f"mail {mail.id} handed over: {mail.subject}")
 
 
 def _caller(ctx: Context[NotifyRecords]) -> str:

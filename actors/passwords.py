@@ -59,6 +59,13 @@ class Passwords:
         right = await self._run(self._verify, digest or self._nobody, normal(password))
         return right and digest is not None
 
+    async def renewed(self, digest: str, password: str) -> str | None:
+        """A digest with the present parameters, where this one was made with others.
+
+        :raises Overloaded: too many wait already.
+        """
+        return await self.hash(password) if self._hasher.check_needs_rehash(digest) else None
+
     def close(self) -> None:
         """What waits is dropped; what runs is waited for."""
         self._pool.shutdown(cancel_futures=True)

@@ -23,7 +23,6 @@ from actors.contracts.task import (
     UpdateTask,
     VouchForTask,
 )
-from actors.contracts.user import UserCreated, UserUpdated
 from actors.contracts.values import rfc3339
 from actors.pages import cursor, place
 from actors.records.task import Entry, TaskRecords, TaskRow
@@ -35,6 +34,7 @@ from actors.task_imports import Imports
 from actors.task_labels import Labels
 from actors.task_links import Links
 from actors.task_mentions import Known, Mentions
+from actors.task_people import People
 from actors.task_projects import ERASED_AT_ONCE, Projects
 from actors.task_rights import (
     EVERYONE,
@@ -56,7 +56,7 @@ IN_TRASH_MS: Final = 30 * 24 * 3600 * 1000
 """How long the trash keeps a task."""
 
 
-class TaskActor(Projects, Labels, Links, Comments, Summary, Imports, Actor[TaskRecords]):
+class TaskActor(People, Projects, Labels, Links, Comments, Summary, Imports, Actor[TaskRecords]):
     """Who must do what by when. Who may see what is decided here, in the transaction that does it.
 
     Its handlers are sorted by subject: those of tasks are here, each base class has those of another one.
@@ -64,18 +64,6 @@ class TaskActor(Projects, Labels, Links, Comments, Summary, Imports, Actor[TaskR
 
     name = "task"
     records = TaskRecords
-
-    # ------------------------------------------------------------------------------------ people
-
-    @handles
-    async def keep_new_person(self, event: UserCreated, ctx: Context[TaskRecords]) -> None:
-        """Keep a copy, to show names and to know whom a project can have."""
-        await ctx.records.projects.keep_person(event.person)
-
-    @handles
-    async def keep_changed_person(self, event: UserUpdated, ctx: Context[TaskRecords]) -> None:
-        """Likewise; an older copy never replaces a newer one."""
-        await ctx.records.projects.keep_person(event.person)
 
     # ------------------------------------------------------------------------------------ attachments
 

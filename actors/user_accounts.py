@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import unicodedata
+from typing import Any, Final
 from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import UNSET
 
 from actors.contracts.notify import SendVerification
 from actors.contracts.user import (
+    DeleteMe,
     GetMe,
     Register,
     ResendVerification,
+    UpdateMe,
     User,
     UserCreated,
+    UserDeleted,
     UserUpdated,
     VerifyEmail,
     VouchForPerson,
 )
-from actors.passwords import normal
+from actors.contracts.values import Versions
 from actors.records.user import Account, UserRecords
 from actors.tokens import digest, random_token
-from actors.user_part import UserPart, note, own_account
+from actors.user_part import UserPart, caller_of, check_match, folded, no_account, note, own_account
 from runtime.actor import handles
 from runtime.context import Context, OutsideContext
-from runtime.errors import Conflict, Fault, Invalid, NotFound, Throttled
+from runtime.errors import Conflict, Fault, Invalid, Later, NotFound, Throttled
 from runtime.message import Grant, encode
 from runtime.ports import Duplicate
 
@@ -36,7 +42,10 @@ class Accounts(UserPart):
 
         Refuses `user.email_taken`, and a common password; emits UserCreated.
         """
-        _check(command, common=self._passwords.is_common(normal(command.password)))
+        no_password, no_zone = self._password_fault(command.password, "/password"), not _is_zone(command.timezone)
+        faults = [*([no_password] if no_password else []), *([_NO_ZONE] if no_zone else [])]
+        if faults:
+            raise Invalid("request.invalid", "the account cannot be opened like this", faults=tuple(faults))
         account = Account(
             id=ctx.new_id(),
             email=command.email,
@@ -62,11 +71,10 @@ class Accounts(UserPart):
     async def verify_email(self, command: VerifyEmail, ctx: Context[UserRecords]) -> None:
         """Take a token as the proof of an address, once. Refuses `user.token_invalid`; emits UserUpdated."""
         id = await ctx.records.verifications.spend(digest(command.token), ctx.now)
-        account = await ctx.records.verify(id, ctx.now) if id else None
+        account = await changed(ctx, id, email_verified=True) if id else None
         if account is None:
-            raise Invalid("user.token_invalid", "this token was used or replaced, has expired, or never was one")
+            raise token_invalid()
         await note(ctx.records, ctx, "user.email_verified", account.id, actor_id=account.id)
-        ctx.emit(UserUpdated(person=account.person(), contact=account.contact()))
 
     @handles
     async def resend_verification(self, command: ResendVerification, ctx: Context[UserRecords]) -> None:
@@ -81,6 +89,55 @@ class Accounts(UserPart):
         return (await own_account(ctx)).user()
 
     @handles
+    async def update_me(self, command: UpdateMe, ctx: Context[UserRecords]) -> User:
+        """Change the caller's own account; without a difference nothing happens.
+
+        Refuses `request.precondition_failed`, an unknown zone and an image that nobody vouches for; emits UserUpdated.
+        """
+        wanted: dict[str, Any] = {
+            field: _DEFAULTS[field] if value is None else value
+            for field in ("name", "locale", "timezone", "phone")
+            if (value := getattr(command, field)) is not UNSET
+        }
+        if "timezone" in wanted and not _is_zone(wanted["timezone"]):
+            raise Invalid("request.invalid", "the account cannot be changed like this", faults=(_NO_ZONE,))
+        if command.avatar_media_id is None:
+            wanted["avatar_url"] = None
+        elif command.avatar_media_id is not UNSET:
+            wanted["avatar_url"] = _avatar(ctx, command.avatar_media_id)
+        account = await changed(ctx, caller_of(ctx), if_match=command.if_match, **wanted)
+        if account is None:
+            raise no_account()
+        return account.user()
+
+    @handles(outside=True)
+    async def delete_me(self, command: DeleteMe, ctx: OutsideContext[UserRecords]) -> None:
+        """Erase the caller's account. What others keep of it they erase by the event; what was written stays.
+
+        Refuses `auth.invalid_credentials`, `auth.throttled`, `user.last_admin` and `project.last_owner`; emits
+        UserDeleted.
+        """
+        tried = await self._prove_self(command.password, ctx)
+        async with ctx.finish() as records:
+            account = await records.account(caller_of(ctx))
+            if account is None:
+                raise no_account()
+            if ctx.granted("task", "departure", account.id) is None:
+                raise Conflict(
+                    "project.last_owner", "you are the only owner of a project with other members; make another one"
+                )
+            if await records.active_admins() == {account.id}:
+                raise last_admin()
+            await records.attempts.release(tried.attempt)
+            ended = await records.sessions.end(account.id, ctx.now)
+            if not await records.delete(account):
+                raise Later(1, "the account was changed meanwhile")
+            await note(records, ctx, "user.deleted", account.id)
+            await records.audit.forget_origins(account.id)
+            await records.access.add(account.id, ctx.now, ended=ended, active=False)
+        ctx.emit(UserDeleted(user_id=account.id, version=account.version + 1))
+
+    @handles
     async def vouch_for_person(self, query: VouchForPerson, ctx: Context[UserRecords]) -> Grant:
         """A grant on an account that exists and is active. Refuses `user.not_found`."""
         account = await ctx.records.account(query.user_id)
@@ -92,7 +149,7 @@ class Accounts(UserPart):
 async def _ask_to_verify(account: Account, records: UserRecords, ctx: Context[UserRecords]) -> None:
     """A new token, told to the notify actor alone."""
     token = random_token()
-    wait_ms = await records.verifications.renew(account.id, digest(token), ctx.now)
+    wait_ms = await records.verifications.renew(account.id, account.id, digest(token), ctx.now)
     if wait_ms:
         raise Throttled(
             "rate.limited", "no more than five such mails to one address an hour", retry_after=wait_ms / 1000
@@ -100,21 +157,51 @@ async def _ask_to_verify(account: Account, records: UserRecords, ctx: Context[Us
     ctx.tell(SendVerification(email=account.email, name=account.name, token=token))
 
 
-def folded(email: str) -> str:
-    """An address as it is compared: NFC, without regard to case (Unicode 3.13, D145)."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", email).casefold())
+async def changed(ctx: Context[UserRecords], id: str, *, if_match: Versions = None, **fields: Any) -> Account | None:
+    """The account with these fields, told to others where it is different then; None: there is none.
+
+    Refuses `request.precondition_failed`; emits UserUpdated.
+    """
+    while True:
+        before = await ctx.records.account(id)
+        if before is None:
+            return None
+        check_match(if_match, before)
+        after = msgspec.structs.replace(before, **fields)
+        if after == before:
+            return before
+        after = msgspec.structs.replace(after, updated_at=ctx.now, version=before.version + 1)
+        if await ctx.records.change(before, after):
+            ctx.emit(UserUpdated(person=after.person(), contact=after.contact()))
+            return after
+        # someone else was faster: look at what they made of it
 
 
-def _check(command: Register, *, common: bool) -> None:
-    """:raises Invalid: what the contract's patterns cannot see."""
-    faults: list[Fault] = []
-    if common:
-        faults.append(Fault("/password", "must not be one of the most common passwords"))
-    elif len(normal(command.password)) < 8:
-        faults.append(Fault("/password", "must be 8 to 256 characters, each with its accents counted as one"))
+def token_invalid() -> Invalid:
+    return Invalid("user.token_invalid", "this token was used or replaced, has expired, or never was one")
+
+
+def last_admin() -> Conflict:
+    return Conflict("user.last_admin", "an installation keeps at least one active admin; make another one first")
+
+
+def _avatar(ctx: Context[UserRecords], media_id: str) -> str:
+    """Where a public image of the caller's own is to be had, on the media actor's word."""
+    value = ctx.granted("media", "avatar", media_id)
+    if value is None:
+        fault = Fault("/avatar_media_id", "must be a public image that you have uploaded")
+        raise Invalid("request.invalid", "there is no such image", faults=(fault,))
+    return value.decode()
+
+
+def _is_zone(name: str) -> bool:
     try:
-        ZoneInfo(command.timezone)
+        ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown; not a name; the name of a folder of zones
-        faults.append(Fault("/timezone", "must be an IANA time zone such as Europe/Berlin"))
-    if faults:
-        raise Invalid("request.invalid", "the account cannot be opened like this", faults=tuple(faults))
+        return False
+    return True
+
+
+_NO_ZONE: Final = Fault("/timezone", "must be an IANA time zone such as Europe/Berlin")
+_DEFAULTS: Final = {"locale": "en", "timezone": "UTC", "phone": None}
+"""What null stands for in a change."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from actors.contracts.user import GetPublicKeys, PublicKey, UserUpdated
+from actors.contracts.user import GetJwks, GetPublicKeys, Jwk, Jwks, PublicKey, UserUpdated
 from actors.records.attempts import KEPT_MS
 from actors.records.user import SealedKey, UserRecords
 from actors.tokens import SigningKey
 from actors.user_accounts import Accounts
-from actors.user_sessions import NETWORK_KNOWN_MS, TOLD_MS, Sessions
+from actors.user_admin import Admins
+from actors.user_credentials import Credentials
+from actors.user_part import DAY_MS, NETWORK_KNOWN_MS
+from actors.user_sessions import TOLD_MS, Sessions
 from runtime.actor import every, handles
 from runtime.context import Context
 from runtime.errors import MessageError, StartError
@@ -19,7 +22,7 @@ RESYNC: Final = 500
 """Accounts told again in one transaction."""
 
 
-class UserActor(Accounts, Sessions):
+class UserActor(Accounts, Sessions, Credentials, Admins):
     """Accounts, sessions and the keys of their tokens.
 
     Its handlers are sorted by subject: each base class has those of one.
@@ -28,7 +31,9 @@ class UserActor(Accounts, Sessions):
     name = "user"
 
     async def start(self, ctx: Context[UserRecords]) -> None:
-        """Load the signing key, or make the first one."""
+        """Make the first admin of the settings; load the signing key, or make the first one."""
+        if self._first_admin is not None:
+            await self._make_first_admin(*self._first_admin, ctx)
         kept = await ctx.records.newest_key()
         if kept is None:
             self._key = key = SigningKey.make()
@@ -54,6 +59,16 @@ class UserActor(Accounts, Sessions):
         """The keys that access tokens in use may be signed with."""
         return await ctx.records.public_keys()
 
+    @handles
+    async def jwks(self, query: GetJwks, ctx: Context[UserRecords]) -> Jwks:
+        """The same, for outsiders."""
+        keys = await ctx.records.public_keys()
+        return Jwks(
+            keys=[
+                Jwk(kid=key.kid, x=key.x, y=key.y, kty=key.kty, crv=key.crv, use=key.use, alg=key.alg) for key in keys
+            ]
+        )
+
     @every(hours=1)
     async def forget(self, tick: Tick, ctx: Context[UserRecords]) -> None:
         """Delete what no longer counts: attempts, networks, sessions that have expired, changes that all know."""
@@ -62,3 +77,5 @@ class UserActor(Accounts, Sessions):
         await records.forget_networks(ctx.now - NETWORK_KNOWN_MS)
         await records.sessions.forget(ctx.now)
         await records.access.forget(ctx.now - 2 * TOLD_MS)
+        for tokens in (records.resets, records.verifications):
+            await tokens.forget(ctx.now - 2 * DAY_MS)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
+from actors.contracts.notify_account import SendNotice
 from actors.contracts.user import ACCESS_TOKEN_S, SignIn, Tokens
 from actors.contracts.user_session import (
     AccessChanges,
@@ -18,22 +18,17 @@ from actors.contracts.user_session import (
 )
 from actors.contracts.values import rfc3339
 from actors.pages import cursor, place
-from actors.records.attempts import Attempt, Reserved
 from actors.records.session import SessionRow
 from actors.records.user import Account, UserRecords
 from actors.tokens import digest, random_token
-from actors.user_accounts import folded
-from actors.user_part import DAY_MS, UserPart, end_sessions, note
+from actors.user_part import DAY_MS, Tried, UserPart, caller_of, end_sessions, folded, note
 from runtime.actor import handles
 from runtime.context import Context, OutsideContext
-from runtime.errors import Forbidden, NotFound, Throttled, Unauthenticated
+from runtime.errors import Forbidden, NotFound, Unauthenticated
 from runtime.message import Page
 
 SESSION_MS: Final = 30 * DAY_MS
 """How long a session lives, however often it is refreshed."""
-
-NETWORK_KNOWN_MS: Final = 30 * DAY_MS
-"""How long a sign-in makes its network a known one."""
 
 TOLD_MS: Final = 2 * ACCESS_TOKEN_S * 1000
 """How old a change may be that an edge must still be told of at its start: access tokens live half as long, and the
@@ -48,28 +43,16 @@ class Sessions(UserPart):
 
     @handles(outside=True)
     async def sign_in(self, command: SignIn, ctx: OutsideContext[UserRecords]) -> Tokens:
-        """Open a session. Refuses `auth.invalid_credentials`, `auth.throttled` and `user.suspended`.
-
-        An unknown address takes the same way as a known one, and as long. A network from which the account was
-        signed in to lately gets in also after too many failures, but only with the right password.
-        """
-        address, network = folded(command.email), ctx.caller.network or ""
-        attempt = Attempt(hashlib.sha256(address.encode()).hexdigest(), network, ctx.now)
-        async with ctx.step() as records:
-            account = await records.account_of(address)
-            known = account is not None and await records.knows_network(account.id, network, ctx.now - NETWORK_KNOWN_MS)
-            reserved = await records.attempts.reserve(attempt, known=known)
-        if reserved.network_wait_ms or (reserved.account_wait_ms and not known):
-            raise _throttled(reserved)
-        right = await self._passwords.matches(account.password if account else None, command.password)
-        if account is None or not right:
-            if reserved.account_wait_ms:
-                raise _throttled(reserved)
-            async with ctx.finish() as records:
-                await note(records, ctx, "session.refused", account.id if account else None)
-            raise Unauthenticated("auth.invalid_credentials", "the address or the password is wrong", keep=True)
+        """Open a session. Refuses `auth.invalid_credentials`, `auth.throttled` and `user.suspended`."""
+        tried = await self._try(folded(command.email), command.password, ctx)
+        if tried.account is None or not tried.right:
+            wrong = Unauthenticated("auth.invalid_credentials", "the address or the password is wrong", keep=True)
+            raise await self._refused(tried, ctx, wrong)
+        fresh = await self._passwords.renewed(tried.account.password, command.password)
         async with ctx.finish() as records:
-            return await self._open_session(account, attempt, records, ctx)
+            if fresh is not None:
+                await records.rehash(tried.account, fresh)
+            return await self._open_session(tried.account, tried, records, ctx)
 
     @handles
     async def refresh(self, command: RefreshSession, ctx: Context[UserRecords]) -> Tokens:
@@ -96,7 +79,7 @@ class Sessions(UserPart):
     async def list_sessions(self, query: ListSessions, ctx: Context[UserRecords]) -> Page[Session]:
         """The caller's own, newest first."""
         after = place(query, query.cursor)
-        rows = await ctx.records.sessions.page_of(_caller(ctx), ctx.now, limit=query.limit + 1, after=after)
+        rows = await ctx.records.sessions.page_of(caller_of(ctx), ctx.now, limit=query.limit + 1, after=after)
         items = [_view(row, current=row.id == ctx.caller.session) for row in rows[: query.limit]]
         if len(rows) <= query.limit:
             return Page(items)
@@ -106,18 +89,18 @@ class Sessions(UserPart):
     @handles
     async def end_session(self, command: EndSession, ctx: Context[UserRecords]) -> None:
         """End one of the caller's. Refuses `session.not_found`."""
-        if not await end_sessions(_caller(ctx), ctx.records, ctx, only=command.id):
+        if not await end_sessions(caller_of(ctx), ctx.records, ctx, only=command.id):
             raise NotFound("session.not_found", "there is no such session")
 
     @handles
     async def end_current_session(self, command: EndCurrentSession, ctx: Context[UserRecords]) -> None:
         """End the one that asks."""
-        await end_sessions(_caller(ctx), ctx.records, ctx, only=ctx.caller.session or "")
+        await end_sessions(caller_of(ctx), ctx.records, ctx, only=ctx.caller.session or "")
 
     @handles
     async def end_other_sessions(self, command: EndOtherSessions, ctx: Context[UserRecords]) -> None:
         """End all but the one that asks."""
-        await end_sessions(_caller(ctx), ctx.records, ctx, but=ctx.caller.session or "")
+        await end_sessions(caller_of(ctx), ctx.records, ctx, but=ctx.caller.session or "")
 
     @handles
     async def access_changes(self, query: GetAccessChanges, ctx: Context[UserRecords]) -> AccessChanges:
@@ -128,12 +111,18 @@ class Sessions(UserPart):
         return AccessChanges(changes=changes, last=changes[-1].seq if changes else after)
 
     async def _open_session(
-        self, account: Account, attempt: Attempt, records: UserRecords, ctx: OutsideContext[UserRecords]
+        self, account: Account, tried: Tried, records: UserRecords, ctx: OutsideContext[UserRecords]
     ) -> Tokens:
-        await records.attempts.release(attempt)
+        await records.attempts.release(tried.attempt)
         if account.status == "suspended":
             raise Forbidden("user.suspended", "this account is suspended", keep=True)
-        await records.remember_network(account.id, attempt.network, ctx.now)
+        if not tried.known and account.email_verified and await records.knows_any_network(account.id):
+            ctx.tell(
+                SendNotice(
+                    kind="new_network", email=account.email, name=account.name, detail=ctx.caller.address or "unknown"
+                )
+            )
+        await records.remember_network(account.id, tried.attempt.network, ctx.now)
         session = SessionRow(
             id=ctx.new_id(),
             account_id=account.id,
@@ -166,19 +155,8 @@ class Sessions(UserPart):
         return Tokens(access_token=access, expires_in=ACCESS_TOKEN_S, refresh_token=secret, session_id=session_id)
 
 
-def _caller(ctx: Context[UserRecords]) -> str:
-    if ctx.caller.id is None:
-        raise Unauthenticated("auth.required", "sign in first")
-    return ctx.caller.id
-
-
 def _no_session() -> Unauthenticated:
     return Unauthenticated("auth.token_invalid", "this refresh token is not valid, or no longer")
-
-
-def _throttled(reserved: Reserved) -> Throttled:
-    wait_ms = max(reserved.account_wait_ms, reserved.network_wait_ms)
-    return Throttled("auth.throttled", "too many failed attempts; wait before the next one", retry_after=wait_ms / 1000)
 
 
 def _view(row: SessionRow, *, current: bool) -> Session:

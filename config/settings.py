@@ -87,6 +87,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _about("Instead of SECRET_KEY for a process of one actor: `python -m runtime actor-key NAME` prints it."),
     ] = ""
 
+    admin_email: Annotated[
+        str, _about("Of the first admin, who is made with ADMIN_PASSWORD if nobody has this address.")
+    ] = ""
+    admin_password: Annotated[Hidden, _about("Of the first admin: 8 to 256 characters.")] = ""
+
     edge_host: Annotated[str, _about("Where the HTTP API listens.")] = "127.0.0.1"
     edge_port: Annotated[Port, _about("0 takes a free one and prints it.")] = 8080
     ops_port: Annotated[Port, _about("Health and metrics of a process without the edge; 0 for none.")] = 0
@@ -206,6 +211,8 @@ def _contradictions(settings: Settings) -> Iterable[str]:
         yield from _unfit_for_production(settings)
     if settings.secret_key and len(settings.secret_key) < 32:
         yield "SECRET_KEY is too short: at least 32 characters, `openssl rand -hex 32` makes one"
+    if settings.admin_email and not ("@" in settings.admin_email and 8 <= len(settings.admin_password) <= 256):
+        yield "ADMIN_EMAIL must be an e-mail address, with ADMIN_PASSWORD of 8 to 256 characters beside it"
     for cidr in filter(None, settings.trusted_proxies.split(",")):
         try:
             ipaddress.ip_network(cidr.strip())

@@ -145,8 +145,8 @@ class ActorEndpoint:
         if not self._replies:
             return Answer(self._status, headers=again)
         answer = Answer(self._status, msgspec.json.encode(value), headers=again)
-        if self._versioned:
-            version: int = value["version"]
+        version: int | None = value.get("version") if self._versioned else None
+        if version is not None:
             answer.fields += (("ETag", f'"{version}"'), ("Cache-Control", "private, no-cache"))
             if not self._saves and none_match(call.request.headers, version):
                 return Answer(304, headers=answer.fields)

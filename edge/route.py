@@ -98,6 +98,7 @@ class Route:
     :ivar rate: class of limits; by default `read` for GET (`search` with `q`), `write` otherwise.
     :ivar created: the call makes something; where it is then, with fields of the reply in braces.
     :ivar accepted: what is asked for happens later.
+    :ivar body: a DELETE whose fields come from a body: secrets have no place in a query.
     :ivar form: the body is a form with a file, not JSON.
     :ivar gathering: several actors answer.
     """
@@ -110,6 +111,7 @@ class Route:
     rate: RateClass | None = None
     created: str | None = None
     accepted: bool = False
+    body: bool = False
     form: FileForm | None = None
     gathering: Gathering | None = None
     grants: tuple[Vouch, ...] = ()
@@ -151,7 +153,7 @@ class Route:
     @property
     def has_body(self) -> bool:
         """Whether fields come from a JSON body; from the query otherwise."""
-        return self.method in ("POST", "PUT", "PATCH")
+        return self.body or self.method in ("POST", "PUT", "PATCH")
 
     def rate_class(self, *, searches: bool) -> RateClass:
         """The class of limits that a call counts in. :param searches: its query has `q`."""
@@ -235,9 +237,17 @@ def upload(
     )
 
 
-def put(path: str, message: type[Request[Any]], *, scope: str | None = None, grants: tuple[Vouch, ...] = ()) -> Route:
+def put(
+    path: str,
+    message: type[Request[Any]],
+    *,
+    scope: str | None = None,
+    public: bool = False,
+    rate: RateClass | None = None,
+    grants: tuple[Vouch, ...] = (),
+) -> Route:
     """Set something as a whole. Fields come from the body."""
-    return Route(method="PUT", path=path, message=message, scope=scope, grants=grants)
+    return Route(method="PUT", path=path, message=message, scope=scope, public=public, rate=rate, grants=grants)
 
 
 def patch(path: str, message: type[Request[Any]], *, scope: str | None = None, grants: tuple[Vouch, ...] = ()) -> Route:
@@ -246,10 +256,15 @@ def patch(path: str, message: type[Request[Any]], *, scope: str | None = None, g
 
 
 def delete(
-    path: str, message: type[Request[Any]], *, scope: str | None = None, grants: tuple[Vouch, ...] = ()
+    path: str,
+    message: type[Request[Any]],
+    *,
+    scope: str | None = None,
+    body: bool = False,
+    grants: tuple[Vouch, ...] = (),
 ) -> Route:
-    """Remove something. Fields that the path does not name come from the query."""
-    return Route(method="DELETE", path=path, message=message, scope=scope, grants=grants)
+    """Remove something. Fields that the path does not name come from the query, or else from the body."""
+    return Route(method="DELETE", path=path, message=message, scope=scope, body=body, grants=grants)
 
 
 def _kind(segment: str) -> str:

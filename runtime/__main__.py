@@ -17,6 +17,7 @@ import uvloop
 
 from config.settings import Settings, about, load, names, settings_fields
 from runtime import stagehands
+from runtime.actor_verbs import add_actor_verbs
 from runtime.app import App, check_topology
 from runtime.errors import SettingError, StartError, TroupeError
 from runtime.processes import Processes
@@ -131,7 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     for field in settings_fields():
         settings.add_argument(_flag(field.name), metavar="…", dest=field.name, help=about(field).replace("%", "%%"))
     parser.set_defaults(verb=None)
-    add_verbs(parser.add_subparsers(title="verbs", metavar="VERB"))
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
+    add_verbs(verbs)
+    add_actor_verbs(verbs)
     return parser
 
 

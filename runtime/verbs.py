@@ -163,7 +163,7 @@ async def new_secrets(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def resync(settings: Settings, arguments: argparse.Namespace) -> int:
     """Emit the present state of an actor, some hundred things a transaction."""
-    async with _dispatch(settings, arguments.name) as dispatch:
+    async with dispatch_of(settings, arguments.name) as dispatch:
         after, steps = await dispatch.resync(None), 1
         while after is not None:
             after, steps = await dispatch.resync(after), steps + 1
@@ -173,7 +173,7 @@ async def resync(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 @asynccontextmanager
-async def _dispatch(settings: Settings, name: str) -> AsyncIterator[Dispatch]:
+async def dispatch_of(settings: Settings, name: str) -> AsyncIterator[Dispatch]:
     """An actor and its store without a broker: what it emits waits in the outbox."""
     stagehands.chosen([name])
     keys = load_keys(settings, [name])
@@ -207,7 +207,7 @@ async def dead_list(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def dead_show(settings: Settings, arguments: argparse.Namespace) -> int:
     """Everything about them, as JSON."""
-    async with _dispatch(settings, arguments.actor) as dispatch:
+    async with dispatch_of(settings, arguments.actor) as dispatch:
         for id in arguments.ids:
             row = await _dead_letter(dispatch.store, arguments.actor, id)
             print(msgspec.json.format(msgspec.json.encode(_shown(dispatch, row)), indent=2).decode())

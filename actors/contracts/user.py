@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from actors.contracts.values import Email, Id, Name, Time
+from actors.contracts.values import Email, Id, Name, Time, Versions
 from runtime.message import Command, Event, Grant, Query, Secret
 
 ACCESS_TOKEN_S = 600
@@ -25,6 +25,9 @@ Locale = Annotated[
 ]
 Zone = Annotated[
     str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$(?!\n)", description="an IANA time zone such as Europe/Berlin")
+]
+Phone = Annotated[
+    str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$(?!\n)", description="a telephone number such as +4930123456 (E.164)")
 ]
 NewPassword = Annotated[
     str, Meta(min_length=8, max_length=256, description="8 to 256 characters", extra={"secret": True})
@@ -98,6 +101,31 @@ class GetMe(Query[User], frozen=True, kw_only=True):
     """The caller's own account."""
 
 
+class UpdateMe(Command[User], frozen=True, kw_only=True):
+    """Change the caller's own account. Refuses `request.precondition_failed`.
+
+    Null sets the default, of a name there is none. Reads the grant `avatar` on `avatar_media_id`: a public image of
+    one's own.
+    """
+
+    name: Name | UnsetType = UNSET
+    locale: Locale | UnsetType | None = UNSET
+    timezone: Zone | UnsetType | None = UNSET
+    phone: Phone | UnsetType | None = UNSET
+    avatar_media_id: Id | UnsetType | None = UNSET
+    if_match: Versions = None
+
+
+class DeleteMe(Command[None], frozen=True, kw_only=True):
+    """Erase the caller's account, for good: personal data goes, what they wrote stays as a deleted user's.
+
+    Refuses `auth.invalid_credentials`, `auth.throttled`, `user.last_admin`, and `project.last_owner` while they are
+    the only owner of a project with other members. Reads the grant `departure` on the caller.
+    """
+
+    password: Password
+
+
 class VouchForPerson(Query[Grant], frozen=True, kw_only=True):
     """A grant `person` on an account that exists and is active: its value is an encoded `Person`.
 
@@ -105,6 +133,28 @@ class VouchForPerson(Query[Grant], frozen=True, kw_only=True):
     """
 
     user_id: Id
+
+
+class Jwk(msgspec.Struct, frozen=True, kw_only=True):
+    """A public key (RFC 7517) of the access tokens: elliptic curve P-256."""
+
+    kid: str
+    x: str
+    y: str
+    kty: Literal["EC"]
+    crv: Literal["P-256"]
+    use: Literal["sig"]
+    alg: Literal["ES256"]
+
+
+class Jwks(msgspec.Struct, frozen=True, kw_only=True):
+    """A set of public keys (RFC 7517 section 5)."""
+
+    keys: list[Jwk]
+
+
+class GetJwks(Query[Jwks], frozen=True, kw_only=True):
+    """The public keys of the access tokens, for whoever wants to verify one."""
 
 
 class PublicKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -149,6 +199,18 @@ class UserCreated(Event, frozen=True, kw_only=True):
 
     person: Person
     contact: Contact | None = None
+
+
+class UserDeleted(Event, frozen=True, kw_only=True):
+    """An account was erased: a tombstone. Whoever kept something of the person forgets it and keeps this in its place.
+
+    :ivar version: newer than all that was ever told of the account.
+    """
+
+    consumers: ClassVar[tuple[str, ...]] = ("media", "notify", "task")
+
+    user_id: Id
+    version: int
 
 
 class UserUpdated(Event, frozen=True, kw_only=True):

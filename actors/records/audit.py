@@ -32,6 +32,35 @@ class Audit:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    async def page_of(
+        self, *, user_id: str | None, action: str | None, limit: int, before: str | None
+    ) -> list[tuple[AuditRow, str | None, str | None]]:
+        """Rows with address and user agent, newest first, those before that id."""
+        conditions, arguments = ["1 = 1"], list[str]()
+        for condition, value in (("a.user_id = {}", user_id), ("a.action = {}", action), ("a.id < {}", before)):
+            if value is not None:
+                arguments.append(value)
+                conditions.append(condition.format(f"${len(arguments)}"))
+        columns = ", ".join(f"a.{column}" for column in AuditRow.__struct_fields__)
+        rows = await self._session.fetch(
+            f"select o.ip, o.user_agent, {columns} from audit a left join audit_origin o on o.audit_id = a.id"  # noqa: S608 # constants
+            f" where {' and '.join(conditions)} order by a.id desc limit ${len(arguments) + 1}",
+            *arguments,
+            limit,
+        )
+        found = []
+        for row in rows:
+            ip, user_agent, *values = row.values()
+            found.append((AuditRow(**dict(zip(AuditRow.__struct_fields__, values, strict=True))), ip, user_agent))
+        return found
+
+    async def forget_origins(self, user_id: str) -> None:
+        """From where an account was used, and by what."""
+        await self._session.execute(
+            "delete from audit_origin where audit_id in (select id from audit where user_id = $1 or actor_id = $1)",
+            user_id,
+        )
+
     async def add(self, row: AuditRow, *, ip: str | None, user_agent: str | None) -> None:
         await self._session.insert("audit", AuditRow.__struct_fields__, [msgspec.structs.astuple(row)])
         await self._session.insert("audit_origin", ("audit_id", "ip", "user_agent"), [(row.id, ip, user_agent)])

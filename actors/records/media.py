@@ -106,6 +106,14 @@ class MediaRecords:
         rows = await self._session.fetch("delete from media where task_id = any($1) returning id", task_ids)
         return [row["id"] for row in rows]
 
+    async def drop_of_owner(self, owner_id: str) -> list[str]:
+        """The files of someone that no task has, and their name on all others; the ids of the files."""
+        rows = await self._session.fetch(
+            "delete from media where owner_id = $1 and task_id is null returning id", owner_id
+        )
+        await self._session.execute("update media set owner_id = null where owner_id = $1", owner_id)
+        return [row["id"] for row in rows]
+
     async def of_task(self, task_id: str, *, limit: int, after: tuple[int | str, str] | None) -> list[MediaRow]:
         """Files that are attached to a task, newest first."""
         older = "" if after is None else "and (created_at, id) < ($3, $4)"

@@ -118,6 +118,10 @@ class NotifyRecords:
         )
         return [_told(row) for row in rows]
 
+    async def forget_notifications(self, user_id: str) -> None:
+        """All that someone was told."""
+        await self._session.execute("delete from notification where user_id = $1", user_id)
+
     async def unread(self, user_id: str) -> int:
         """How many of someone's notifications are unread."""
         row = await self._session.row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,13 +10,14 @@ import msgspec
 
 from actors.contracts.user import Contact, Person, PublicKey, Role, Status, User
 from actors.contracts.values import rfc3339
+from actors.pages import After
 from actors.records.access import AccessFeed
 from actors.records.attempts import Attempts
 from actors.records.audit import Audit
+from actors.records.mailed_token import HOUR_MS, MailedTokens
 from actors.records.session import SessionRecords
-from actors.records.verification import Verifications
 from runtime.loader import Loader
-from runtime.ports import Session
+from runtime.ports import Session, Value
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +92,7 @@ class UserRecords:
     """The user actor's store.
 
     :ivar attempts: sign-in attempts, by network and account.
+    :ivar resets: tokens that let in who has lost their password; an address is known by its digest.
     :ivar verifications: tokens that prove addresses.
     :ivar access: what every edge must know of those who may no longer come in.
     """
@@ -101,7 +104,8 @@ class UserRecords:
         self.attempts = Attempts(session)
         self.audit = Audit(session)
         self.sessions = SessionRecords(session)
-        self.verifications = Verifications(session)
+        self.resets = MailedTokens(session, "reset", HOUR_MS)
+        self.verifications = MailedTokens(session, "verification", 24 * HOUR_MS)
 
     async def account(self, id: str) -> Account | None:
         return await self._accounts.load(id)
@@ -115,21 +119,70 @@ class UserRecords:
         sql = f"select {_ACCOUNT} from account where id > $1 order by id limit $2"  # noqa: S608 # a constant
         return [_account(row) for row in await self._session.fetch(sql, id, limit)]
 
+    async def page_of(
+        self, *, q: str | None, role: Role | None, status: Status | None, limit: int, after: After | None
+    ) -> list[Account]:
+        """Accounts, newest first. :param q: stands literally in name or address, in any case of letters."""
+        conditions, arguments = ["1 = 1"], list[Value]()
+
+        def add(condition: str, *values: Value) -> None:
+            conditions.append(condition.format(*(f"${len(arguments) + n}" for n in range(1, len(values) + 1))))
+            arguments.extend(values)
+
+        if q is not None:
+            add("folded like {0} escape '!'", f"%{_literal(q.casefold())}%")
+        if role is not None:
+            add("role = {0}", role)
+        if status is not None:
+            add("status = {0}", status)
+        if after is not None:
+            add("(created_at, id) < ({0}, {1})", *after)
+        sql = (
+            f"select {_ACCOUNT} from account where {' and '.join(conditions)}"  # noqa: S608 # constants
+            f" order by created_at desc, id desc limit ${len(arguments) + 1}"
+        )
+        return [_account(row) for row in await self._session.fetch(sql, *arguments, limit)]
+
     async def add_account(self, account: Account) -> None:
         """:raises Duplicate: the address is taken."""
-        values = list(msgspec.structs.astuple(account))
-        values[Account.__struct_fields__.index("email_verified")] = int(account.email_verified)
-        await self._session.insert("account", Account.__struct_fields__, [values])
+        values = _values(account)
+        await self._session.insert("account", list(values), [list(values.values())])
 
-    async def verify(self, id: str, now: int) -> Account | None:
-        """An account's address is proven; the account as it is now."""
-        row = await self._session.row(
-            "update account set email_verified = 1, updated_at = $2, version = version + 1"  # noqa: S608 # a constant
-            f" where id = $1 returning {_ACCOUNT}",
-            id,
-            now,
+    async def change(self, before: Account, after: Account) -> bool:
+        """Write an account; False: somebody else has changed it since it was read."""
+        values = _values(after)
+        changes = ", ".join(f"{column} = ${n}" for n, column in enumerate(values, 3))
+        sql = f"update account set {changes} where id = $1 and version = $2"  # noqa: S608 # names from code
+        return await self._session.execute(sql, before.id, before.version, *values.values()) == 1
+
+    async def delete(self, account: Account) -> bool:
+        """With all that belongs to it; False: somebody else has changed it since it was read."""
+        sql = "delete from account where id = $1 and version = $2"
+        return await self._session.execute(sql, account.id, account.version) == 1
+
+    async def active_admins(self) -> set[str]:
+        """Their ids; none of them is changed by anybody else until the transaction ends."""
+        rows = await self._session.fetch(
+            "update account set role = role where role = 'admin' and status = 'active' returning id"
         )
+        return {row["id"] for row in rows}
+
+    async def set_password(self, id: str, password: str) -> Account | None:
+        """A new digest; the account that has it now."""
+        sql = f"update account set password = $2 where id = $1 returning {_ACCOUNT}"  # noqa: S608 # a constant
+        row = await self._session.row(sql, id, password)
         return _account(row) if row else None
+
+    async def rehash(self, account: Account, password: str) -> None:
+        """The same password, hashed anew, unless it was changed since."""
+        await self._session.execute(
+            "update account set password = $3 where id = $1 and password = $2", account.id, account.password, password
+        )
+
+    async def knows_any_network(self, account_id: str) -> bool:
+        """Whether the account was ever signed in to lately."""
+        sql = "select 1 from known_network where account_id = $1 limit 1"
+        return await self._session.row(sql, account_id) is not None
 
     async def knows_network(self, account_id: str, network: str, since: int) -> bool:
         """Whether the account was signed in to from that network since then."""
@@ -163,6 +216,21 @@ class UserRecords:
     async def _fetch(self, ids: Sequence[str]) -> Mapping[str, Account]:
         rows = await self._session.fetch(f"select {_ACCOUNT} from account where id = any($1)", ids)  # noqa: S608 # a constant
         return {row["id"]: _account(row) for row in rows}
+
+
+def _values(account: Account) -> dict[str, Value]:
+    """Column → value."""
+    values: dict[str, Value] = msgspec.structs.asdict(account)
+    return {
+        **values,
+        "email_verified": int(account.email_verified),
+        "folded": f"{account.name.casefold()} {account.address}",
+    }
+
+
+def _literal(text: str) -> str:
+    """For `like … escape '!'`."""
+    return re.sub("[!%_]", r"!\g<0>", text)
 
 
 def _account(row: Mapping[str, Any]) -> Account:

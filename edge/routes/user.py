@@ -1,6 +1,18 @@
 """Calls that the user actor answers."""
 
-from actors.contracts.user import GetMe, Register, ResendVerification, SignIn, VerifyEmail
+from actors.contracts.task_people import VouchForCompanion, VouchForDeparture
+from actors.contracts.user import (
+    DeleteMe,
+    GetJwks,
+    GetMe,
+    Register,
+    ResendVerification,
+    SignIn,
+    UpdateMe,
+    VerifyEmail,
+)
+from actors.contracts.user_admin import ChangeUser, GetUser, ListAudit, ListUsers
+from actors.contracts.user_password import AskForReset, ChangePassword, ResetPassword
 from actors.contracts.user_session import (
     EndCurrentSession,
     EndOtherSessions,
@@ -8,10 +20,17 @@ from actors.contracts.user_session import (
     ListSessions,
     RefreshSession,
 )
-from edge.route import Route, delete, get, post
+from edge.route import Route, Vouch, delete, get, patch, post, put
+
+_COMPANION = Vouch(VouchForCompanion, user_id="id")
+_DEPARTURE = Vouch(VouchForDeparture, required=True)
 
 ROUTES: tuple[Route, ...] = (
     post("/v1/users", Register, public=True, rate="auth", created="/v1/users/{id}"),
+    get("/v1/users", ListUsers),
+    get("/v1/users/{id}", GetUser, scope="profile:read", grants=(_COMPANION,)),
+    patch("/v1/users/{id}", ChangeUser),
+    get("/v1/admin/audit", ListAudit),
     post("/v1/sessions", SignIn, public=True, rate="auth", created="/v1/sessions/{session_id}"),
     post("/v1/sessions/refresh", RefreshSession, public=True, rate="auth"),
     get("/v1/sessions", ListSessions),
@@ -19,6 +38,12 @@ ROUTES: tuple[Route, ...] = (
     delete("/v1/sessions/current", EndCurrentSession),
     delete("/v1/sessions/{id}", EndSession),
     post("/v1/email-verifications", VerifyEmail, public=True, rate="auth"),
+    post("/v1/password-resets", AskForReset, public=True, rate="auth", accepted=True),
+    put("/v1/password-resets", ResetPassword, public=True, rate="auth"),
     get("/v1/me", GetMe, scope="profile:read"),
+    patch("/v1/me", UpdateMe, scope="profile:write"),
+    delete("/v1/me", DeleteMe, body=True, grants=(_DEPARTURE,)),
+    post("/v1/me/password", ChangePassword),
     post("/v1/me/email-verification", ResendVerification, scope="profile:write", rate="auth", accepted=True),
+    get("/.well-known/jwks.json", GetJwks, public=True),
 )

@@ -7,62 +7,30 @@ import uuid
 
 import pytest
 
-from actors.contracts.user import Register, SignIn, Tokens, User
 from actors.contracts.user_session import (
-    AccessChange,
     EndCurrentSession,
     EndOtherSessions,
     EndSession,
     GetAccessChanges,
     ListSessions,
     RefreshSession,
-    Session,
 )
 from actors.user_sessions import TOLD_MS
-from runtime.errors import NotFound, TroupeError, Unauthenticated
+from runtime.errors import NotFound, Unauthenticated
 from runtime.message import Caller
 from runtime.testing import Stage
-
-PASSWORD = "correct horse"
-
-
-class Person:
-    """Somebody with an account, and with as many sessions as they like."""
-
-    def __init__(self, stage: Stage, user: User) -> None:
-        self.stage = stage
-        self.user = user
-        self.anyone = Caller(network=f"{uuid.uuid4()}/64", agent="curl/8", address="203.0.113.7")
-
-    async def sign_in(self) -> Tokens:
-        self.stage.advance(seconds=1)
-        return await self.stage.ask(SignIn(email=self.user.email, password=PASSWORD), caller=self.anyone)
-
-    def caller(self, tokens: Tokens) -> Caller:
-        return Caller(id=self.user.id, role="member", session=tokens.session_id)
-
-    async def sessions(self, tokens: Tokens) -> list[Session]:
-        return (await self.stage.ask(ListSessions(), caller=self.caller(tokens))).items
-
-    async def refresh(self, token: str) -> str:
-        """`ok`, or the code of the refusal."""
-        (reply,) = await self.stage.ask_all([RefreshSession(refresh_token=token)], caller=self.anyone)
-        return reply.args[0] if isinstance(reply, TroupeError) else "ok"
+from tests.actors.people import Person, told
 
 
 @pytest.fixture
 async def ada(stage: Stage) -> Person:
-    return Person(stage, await stage.ask(Register(email=f"{uuid.uuid4()}@example.org", password=PASSWORD, name="Ada")))
+    return await Person.register(stage)
 
 
 @pytest.fixture
 async def seen(stage: Stage) -> int:
     """Up to where edges have been told."""
     return (await stage.ask(GetAccessChanges())).last
-
-
-async def told(stage: Stage, after: int) -> list[AccessChange]:
-    return (await stage.ask(GetAccessChanges(after=after))).changes
 
 
 # ------------------------------------------------------------------------------------------------ refresh
@@ -117,7 +85,7 @@ async def test_b58_an_access_token_is_no_refresh_token(ada: Person) -> None:
 
 
 async def test_b65_another_ones_refresh_token_gives_another_ones_session(stage: Stage, ada: Person) -> None:
-    bob = Person(stage, await stage.ask(Register(email=f"{uuid.uuid4()}@example.org", password=PASSWORD, name="Bob")))
+    bob = await Person.register(stage, "Bob")
     adas, bobs = await ada.sign_in(), await bob.sign_in()
     message = RefreshSession(refresh_token=bobs.refresh_token)
     tokens = await stage.ask(message, caller=Caller(network="192.0.2.0/24"))
@@ -153,7 +121,7 @@ async def test_sessions_are_listed_newest_first_and_say_which_one_asks(ada: Pers
 
 async def test_sessions_are_listed_in_pages(ada: Person) -> None:
     ids = [(await ada.sign_in()).session_id for _ in range(3)]
-    caller = Caller(id=ada.user.id)
+    caller = ada.caller
     page = await ada.stage.ask(ListSessions(limit=2), caller=caller)
     rest = await ada.stage.ask(ListSessions(limit=2, cursor=page.next_cursor), caller=caller)
     assert [each.id for each in (*page.items, *rest.items)] == ids[::-1]
@@ -162,7 +130,7 @@ async def test_sessions_are_listed_in_pages(ada: Person) -> None:
 
 async def test_ending_a_session_stops_its_refresh_token_and_tells_edges(ada: Person, seen: int) -> None:
     kept, ended = await ada.sign_in(), await ada.sign_in()
-    await ada.stage.ask(EndSession(id=ended.session_id), caller=ada.caller(kept))
+    await ada.stage.ask(EndSession(id=ended.session_id), caller=ada.with_session(kept))
     assert [each.id for each in await ada.sessions(kept)] == [kept.session_id]
     assert await ada.refresh(ended.refresh_token) == "auth.token_invalid"
     assert [each.ended for each in await told(ada.stage, seen)] == [[ended.session_id]]
@@ -170,7 +138,10 @@ async def test_ending_a_session_stops_its_refresh_token_and_tells_edges(ada: Per
 
 async def test_ending_a_session_that_is_not_ones_own_is_like_one_that_is_not(ada: Person, stage: Stage) -> None:
     tokens = await ada.sign_in()
-    for caller, id in ((Caller(id=str(uuid.uuid4())), tokens.session_id), (ada.caller(tokens), str(uuid.uuid4()))):
+    for caller, id in (
+        (Caller(id=str(uuid.uuid4())), tokens.session_id),
+        (ada.with_session(tokens), str(uuid.uuid4())),
+    ):
         with pytest.raises(NotFound, match=r"session\.not_found"):
             await stage.ask(EndSession(id=id), caller=caller)
     assert await ada.refresh(tokens.refresh_token) == "ok"
@@ -178,17 +149,17 @@ async def test_ending_a_session_that_is_not_ones_own_is_like_one_that_is_not(ada
 
 async def test_signing_out_ends_the_session_that_asks(ada: Person) -> None:
     kept, ended = await ada.sign_in(), await ada.sign_in()
-    await ada.stage.ask(EndCurrentSession(), caller=ada.caller(ended))
+    await ada.stage.ask(EndCurrentSession(), caller=ada.with_session(ended))
     assert [each.id for each in await ada.sessions(kept)] == [kept.session_id]
 
 
 async def test_all_other_sessions_are_ended_at_once(ada: Person, seen: int) -> None:
     kept, *others = [await ada.sign_in() for _ in range(3)]
-    await ada.stage.ask(EndOtherSessions(), caller=ada.caller(kept))
+    await ada.stage.ask(EndOtherSessions(), caller=ada.with_session(kept))
     assert [each.id for each in await ada.sessions(kept)] == [kept.session_id]
     (change,) = await told(ada.stage, seen)
     assert set(change.ended) == {each.session_id for each in others}
-    await ada.stage.ask(EndOtherSessions(), caller=ada.caller(kept))  # nothing to end, nothing to tell
+    await ada.stage.ask(EndOtherSessions(), caller=ada.with_session(kept))  # nothing to end, nothing to tell
     assert len(await told(ada.stage, seen)) == 1
 
 
@@ -202,7 +173,9 @@ async def test_without_an_account_there_are_no_sessions(stage: Stage) -> None:
 
 async def test_changes_are_numbered_without_gaps_also_when_they_are_made_at_once(ada: Person, seen: int) -> None:
     sessions = [await ada.sign_in() for _ in range(6)]
-    await asyncio.gather(*(ada.stage.ask(EndSession(id=each.session_id), caller=ada.caller(each)) for each in sessions))
+    await asyncio.gather(
+        *(ada.stage.ask(EndSession(id=each.session_id), caller=ada.with_session(each)) for each in sessions)
+    )
     changes = await told(ada.stage, seen)
     assert [each.seq for each in changes] == list(range(seen + 1, seen + 7))
     assert {each.ended[0] for each in changes} == {each.session_id for each in sessions}
@@ -210,9 +183,9 @@ async def test_changes_are_numbered_without_gaps_also_when_they_are_made_at_once
 
 async def test_who_asks_first_is_told_of_what_a_good_token_may_not_know(ada: Person) -> None:
     old, new = await ada.sign_in(), await ada.sign_in()
-    await ada.stage.ask(EndSession(id=old.session_id), caller=ada.caller(old))
+    await ada.stage.ask(EndSession(id=old.session_id), caller=ada.with_session(old))
     ada.stage.advance(seconds=TOLD_MS / 1000 + 1)
-    await ada.stage.ask(EndSession(id=new.session_id), caller=ada.caller(new))
+    await ada.stage.ask(EndSession(id=new.session_id), caller=ada.with_session(new))
     answer = await ada.stage.ask(GetAccessChanges())
     assert [each.ended for each in answer.changes] == [[new.session_id]]
     assert answer.last == answer.changes[-1].seq
@@ -221,11 +194,11 @@ async def test_who_asks_first_is_told_of_what_a_good_token_may_not_know(ada: Per
 
 async def test_changes_that_every_edge_knows_are_forgotten(ada: Person) -> None:
     tokens = await ada.sign_in()
-    await ada.stage.ask(EndCurrentSession(), caller=ada.caller(tokens))
+    await ada.stage.ask(EndCurrentSession(), caller=ada.with_session(tokens))
     before = (await ada.stage.ask(GetAccessChanges())).last
     ada.stage.advance(seconds=2 * TOLD_MS / 1000 + 1)
     await ada.stage.tick("user", "forget")
     assert await told(ada.stage, 0) == []
     tokens = await ada.sign_in()
-    await ada.stage.ask(EndCurrentSession(), caller=ada.caller(tokens))
+    await ada.stage.ask(EndCurrentSession(), caller=ada.with_session(tokens))
     assert [each.seq for each in await told(ada.stage, 0)] == [before + 1]

@@ -143,7 +143,7 @@ async def test_no_store_holds_a_token_in_the_clear(town: Town) -> None:
     await town.stage.drain()
     (token,) = tokens(town, user)
     stored = [row.envelope for row in outbox]
-    for table in ("verification", "account"):
+    for table in ("mailed_token", "account"):
         rows = await town.stage.dispatches["user"].store.reader.fetch(f"select * from {table}")
         stored += [value for row in rows for value in row.values() if isinstance(value, bytes)]
     assert token.encode() not in b"".join(stored)

@@ -72,7 +72,17 @@ def _plain(info: inspect.Type, name: str) -> Any:
 
 def _text(info: inspect.StrType, name: str) -> str:
     """A text that fits: contracts bound ids, addresses, keys, zones and languages by patterns."""
-    for text in (f"some {name}", AN_ID, "ada@example.org", "KEY", "Europe/Berlin", "en", "none", "#808080"):
+    for text in (
+        f"some {name}",
+        AN_ID,
+        "ada@example.org",
+        "KEY",
+        "Europe/Berlin",
+        "en",
+        "none",
+        "+4930123456",
+        "#808080",
+    ):
         try:
             msgspec.convert(text, info_type(info))
         except msgspec.ValidationError:
