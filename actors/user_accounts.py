@@ -129,7 +129,7 @@ class Accounts(UserPart):
             if await records.active_admins() == {account.id}:
                 raise last_admin()
             await records.attempts.release(tried.attempt)
-            ended = await records.sessions.end(account.id, ctx.now)
+            ended = [*await records.sessions.end(account.id, ctx.now), *await records.api_tokens.of(account.id)]
             if not await records.delete(account):
                 raise Later(1, "the account was changed meanwhile")
             await note(records, ctx, "user.deleted", account.id)

@@ -12,7 +12,9 @@ from actors.user_accounts import Accounts
 from actors.user_admin import Admins
 from actors.user_credentials import Credentials
 from actors.user_part import DAY_MS, NETWORK_KNOWN_MS
+from actors.user_second_factor import SecondFactor
 from actors.user_sessions import TOLD_MS, Sessions
+from actors.user_tokens import ApiTokens
 from runtime.actor import every, handles
 from runtime.context import Context
 from runtime.errors import MessageError, StartError
@@ -22,7 +24,7 @@ RESYNC: Final = 500
 """Accounts told again in one transaction."""
 
 
-class UserActor(Accounts, Sessions, Credentials, Admins):
+class UserActor(Accounts, Sessions, Credentials, SecondFactor, ApiTokens, Admins):
     """Accounts, sessions and the keys of their tokens.
 
     Its handlers are sorted by subject: each base class has those of one.

@@ -21,7 +21,8 @@ from actors.pages import cursor, place
 from actors.records.session import SessionRow
 from actors.records.user import Account, UserRecords
 from actors.tokens import digest, random_token
-from actors.user_part import DAY_MS, Tried, UserPart, caller_of, end_sessions, folded, note
+from actors.user_part import DAY_MS, Tried, caller_of, end_sessions, folded, note
+from actors.user_second_factor import SecondFactor
 from runtime.actor import handles
 from runtime.context import Context, OutsideContext
 from runtime.errors import Forbidden, NotFound, Unauthenticated
@@ -38,21 +39,33 @@ CHANGES: Final = 1000
 """Told in one answer."""
 
 
-class Sessions(UserPart):
+class Sessions(SecondFactor):
     """Handlers of sessions."""
 
     @handles(outside=True)
     async def sign_in(self, command: SignIn, ctx: OutsideContext[UserRecords]) -> Tokens:
-        """Open a session. Refuses `auth.invalid_credentials`, `auth.throttled` and `user.suspended`."""
+        """Open a session.
+
+        Refuses `auth.invalid_credentials`, `auth.totp_required`, `auth.throttled` and `user.suspended`.
+        """
+        wrong = Unauthenticated("auth.invalid_credentials", "the address, the password or the code is wrong", keep=True)
         tried = await self._try(folded(command.email), command.password, ctx)
-        if tried.account is None or not tried.right:
-            wrong = Unauthenticated("auth.invalid_credentials", "the address or the password is wrong", keep=True)
+        account = tried.account
+        if account is None or not tried.right:
             raise await self._refused(tried, ctx, wrong)
-        fresh = await self._passwords.renewed(tried.account.password, command.password)
+        fresh = await self._passwords.renewed(account.password, command.password)
         async with ctx.finish() as records:
             if fresh is not None:
-                await records.rehash(tried.account, fresh)
-            return await self._open_session(tried.account, tried, records, ctx)
+                await records.rehash(account, fresh)
+            if await self._is_wanted(account.id, records):
+                if command.totp is None:
+                    await records.attempts.release(tried.attempt)
+                    raise Unauthenticated("auth.totp_required", "this account wants a code, too", keep=True)
+                if not await self._takes(command.totp, account.id, records, ctx):
+                    await note(records, ctx, "session.refused", account.id)
+                    raise wrong
+                await records.attempts.release_code(account.id, ctx.now)
+            return await self._open_session(account, tried, records, ctx)
 
     @handles
     async def refresh(self, command: RefreshSession, ctx: Context[UserRecords]) -> Tokens:

@@ -16,6 +16,7 @@ from config.settings import Settings
 from edge import limits, openapi
 from edge.access import Access
 from edge.answer import Answer
+from edge.api_tokens import ApiTokens
 from edge.auth import AccessTokens
 from edge.call import UNSERVED, Call
 from edge.cors import Origins
@@ -76,7 +77,7 @@ class Edge:
         self._limits = limits.Limits(limits.parse(settings.rate_limits), cache=cache, clock=clock)
         self.access = Access(client)
         """Its `run` keeps watch while the edge is up."""
-        self._gate = Gate(self._tokens, self.access, self._limits)
+        self._gate = Gate(self._tokens, ApiTokens(client, clock=clock), self.access, self._limits)
         self._ready = Readyz(readiness, self.access)
         self._router = Router()
         self._add_routes(client, blobs, keys.of("edge"))

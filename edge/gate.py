@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edge.access import Access
+from edge.api_tokens import ApiTokens, is_api_token
 from edge.auth import AccessTokens, Identity
 from edge.call import Call
 from edge.headers import bearer_token
@@ -19,8 +20,9 @@ LONGEST_AGENT = 200
 class Gate:
     """Proves callers and counts their calls. The known count by account, all others by network."""
 
-    def __init__(self, tokens: AccessTokens, access: Access, limits: Limits) -> None:
+    def __init__(self, tokens: AccessTokens, api_tokens: ApiTokens, access: Access, limits: Limits) -> None:
         self._tokens = tokens
+        self._api_tokens = api_tokens
         self._access = access
         self._limits = limits
 
@@ -56,7 +58,8 @@ class Gate:
         token = bearer_token(call.request.headers)
         if token is None:
             raise unauthenticated("auth.required", "This call needs an access token.")
-        return await self._access.check(await self._tokens.verify(token))
+        tokens = self._api_tokens if is_api_token(token) else self._tokens
+        return await self._access.check(await tokens.verify(token))
 
 
 def _agent(header: str | None) -> str | None:

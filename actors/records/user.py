@@ -12,9 +12,11 @@ from actors.contracts.user import Contact, Person, PublicKey, Role, Status, User
 from actors.contracts.values import rfc3339
 from actors.pages import After
 from actors.records.access import AccessFeed
+from actors.records.api_token import ApiTokens
 from actors.records.attempts import Attempts
 from actors.records.audit import Audit
 from actors.records.mailed_token import HOUR_MS, MailedTokens
+from actors.records.second_factor import SecondFactors
 from actors.records.session import SessionRecords
 from runtime.loader import Loader
 from runtime.ports import Session, Value
@@ -101,8 +103,10 @@ class UserRecords:
         self._session = session
         self._accounts = Loader(self._fetch)
         self.access = AccessFeed(session)
+        self.api_tokens = ApiTokens(session)
         self.attempts = Attempts(session)
         self.audit = Audit(session)
+        self.second_factors = SecondFactors(session)
         self.sessions = SessionRecords(session)
         self.resets = MailedTokens(session, "reset", HOUR_MS)
         self.verifications = MailedTokens(session, "verification", 24 * HOUR_MS)

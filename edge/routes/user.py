@@ -20,6 +20,8 @@ from actors.contracts.user_session import (
     ListSessions,
     RefreshSession,
 )
+from actors.contracts.user_token import CreateToken, ListTokens, RevokeToken
+from actors.contracts.user_totp import BeginTotp, ConfirmTotp, DisableTotp
 from edge.route import Route, Vouch, delete, get, patch, post, put
 
 _COMPANION = Vouch(VouchForCompanion, user_id="id")
@@ -45,5 +47,11 @@ ROUTES: tuple[Route, ...] = (
     delete("/v1/me", DeleteMe, body=True, grants=(_DEPARTURE,)),
     post("/v1/me/password", ChangePassword),
     post("/v1/me/email-verification", ResendVerification, scope="profile:write", rate="auth", accepted=True),
+    post("/v1/me/totp", BeginTotp, created="/v1/me/totp"),
+    put("/v1/me/totp", ConfirmTotp),
+    delete("/v1/me/totp", DisableTotp, body=True),
+    post("/v1/me/tokens", CreateToken, created="/v1/me/tokens/{id}"),
+    get("/v1/me/tokens", ListTokens),
+    delete("/v1/me/tokens/{id}", RevokeToken),
     get("/.well-known/jwks.json", GetJwks, public=True),
 )

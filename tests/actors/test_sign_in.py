@@ -89,7 +89,7 @@ async def test_b70_unknown_address_and_wrong_password_get_one_answer(
     with pytest.raises(Unauthenticated) as refusal:
         await stage.ask(SignIn(email=email or user.email, password="wrong"), caller=next(networks))
     assert refusal.value.code == "auth.invalid_credentials"
-    assert refusal.value.detail == "the address or the password is wrong"
+    assert refusal.value.detail == "the address, the password or the code is wrong"
 
 
 async def test_b70_unknown_addresses_take_as_long_as_known_ones() -> None:
@@ -137,6 +137,26 @@ async def test_b68_failures_elsewhere_do_not_lock_the_owner_out(
         for _ in range(5):
             await outcome(stage, attacker, user.email)
     assert await outcome(stage, home, user.email, PASSWORD) == "ok"
+
+
+async def test_b68_an_account_that_many_networks_fail_at_waits_longer_and_longer_and_its_owner_does_not(
+    stage: Stage, user: User, networks: Iterator[Caller]
+) -> None:
+    home = next(networks)
+    assert await outcome(stage, home, user.email, PASSWORD) == "ok"
+    codes = [await outcome(stage, attacker, user.email) for attacker in itertools.islice(networks, 105)]
+    assert codes == ["auth.invalid_credentials"] * 100 + ["auth.throttled"] * 5
+    waits = []
+    for attacker in itertools.islice(networks, 4):
+        with pytest.raises(Throttled) as refusal:
+            await stage.ask(SignIn(email=user.email, password=PASSWORD), caller=attacker)
+        waits.append(refusal.value.retry_after)
+        stage.advance(seconds=waits[-1])
+        assert await outcome(stage, attacker, user.email) == "auth.invalid_credentials"
+    assert waits == [2, 4, 8, 16]
+    assert await outcome(stage, home, user.email, PASSWORD) == "ok"
+    stage.advance(hours=1)
+    assert await outcome(stage, next(networks), user.email, PASSWORD) == "ok"
 
 
 async def test_a_known_network_gets_in_after_five_failures_of_its_own_with_the_right_password_only(

@@ -180,6 +180,7 @@ def test_secrets_are_marked() -> None:
     assert {field.name for field in settings_fields() if is_secret(field)} == {
         "secret_key",
         "actor_key",
+        "admin_password",
         "metrics_token",
     }
 
