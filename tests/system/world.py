@@ -195,6 +195,10 @@ class Api:
         """The same person at another edge."""
         return Api(self._session, address, self.token, self.user)
 
+    def with_token(self, token: str) -> Api:
+        """A client with another token."""
+        return Api(self._session, self.address, token, self.user)
+
     async def project(self, name: str = "Engine") -> str:
         """Make a project; its id."""
         made = await self("POST", "/v1/projects", {"name": name})
