@@ -60,7 +60,7 @@ class UserPart(Actor[UserRecords]):
         self._origin = settings.origin
         self._sealer = sealer
         self._passwords = Passwords(settings.argon2, threads=min(4, os.cpu_count() or 1))
-        self._key: SigningKey | None = None
+        self._keys: dict[str, SigningKey] = {}
         self._first_admin = (settings.admin_email, settings.admin_password) if settings.admin_email else None
 
     async def stop(self) -> None:

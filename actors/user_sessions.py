@@ -21,6 +21,7 @@ from actors.pages import cursor, place
 from actors.records.session import SessionRow
 from actors.records.user import Account, UserRecords
 from actors.tokens import digest, random_token
+from actors.user_keys import SigningKeys
 from actors.user_part import DAY_MS, Tried, caller_of, end_sessions, folded, note
 from actors.user_second_factor import SecondFactor
 from runtime.actor import handles
@@ -39,7 +40,7 @@ CHANGES: Final = 1000
 """Told in one answer."""
 
 
-class Sessions(SecondFactor):
+class Sessions(SecondFactor, SigningKeys):
     """Handlers of sessions."""
 
     @handles(outside=True)
@@ -156,8 +157,8 @@ class Sessions(SecondFactor):
         """An access token, and a refresh token that is good once."""
         secret = random_token()
         await records.sessions.add_refresh_token(digest(secret), session_id, ctx.now)
-        assert self._key is not None  # noqa: S101 - `start` has run
-        access = self._key.access_token(
+        key = await self._signing_key(records, ctx.now)
+        access = key.access_token(
             origin=self._origin,
             account=account.id,
             role=account.role,

@@ -110,7 +110,7 @@ class AccessTokens:
         """Ask the user actor for the public keys. :raises Unavailable: it does not answer."""
         self._fetched_at = asyncio.get_running_loop().time()
         keys = await self._client.ask(GetPublicKeys(), budget_ms=budget_ms)
-        self._keys = {key.kid: _public(key) for key in keys}
+        self._keys = {key.kid: public_key(key) for key in keys}
 
     async def _check(self, token: str, now_s: int) -> tuple[Identity, int]:
         if len(token) > LONGEST_TOKEN or not _FORM.fullmatch(token):
@@ -120,13 +120,9 @@ class AccessTokens:
             key = await self._key(header.kid)
             if key is None:
                 raise refused()
-            verified = self._jws.decode_complete(token, key, algorithms=[TOKEN_ALGORITHM])
-            claims = msgspec.json.decode(verified["payload"], type=_Claims)
+            claims = msgspec.json.decode(signed_payload(self._jws, token, key), type=_Claims)
         except (jwt.PyJWTError, msgspec.MsgspecError, ValueError, RecursionError):
             raise refused() from None
-        # base64 leaves bits of the last character unused: another spelling of a good signature is none
-        if urlsafe_b64encode(verified["signature"]).rstrip(b"=").decode() != token.rpartition(".")[2]:
-            raise refused()
         if claims.iss != self._issuer or claims.aud != self._issuer:
             raise refused()
         if claims.iat > now_s + AHEAD_S or claims.nbf > now_s + LEEWAY_S or now_s > claims.exp + LEEWAY_S:
@@ -153,7 +149,22 @@ class AccessTokens:
         self._verified[token] = known
 
 
-def _public(key: PublicKey) -> Any:
+def signed_payload(jws: jwt.PyJWS, token: str, key: Any) -> bytes:
+    """What was signed with ES256, in compact serialization (RFC 7515).
+
+    :param key: a public key on P-256.
+    :raises jwt.PyJWTError: the signature is not that of this key. :raises ValueError: one that is spelled otherwise.
+    """
+    verified = jws.decode_complete(token, key, algorithms=[TOKEN_ALGORITHM])
+    # base64 leaves bits of the last character unused: another spelling of a good signature is none
+    if urlsafe_b64encode(verified["signature"]).rstrip(b"=").decode() != token.rpartition(".")[2]:
+        raise ValueError("the signature is spelled in another way")
+    payload: bytes = verified["payload"]
+    return payload
+
+
+def public_key(key: PublicKey) -> Any:
+    """For verifying. :raises jwt.PyJWTError: no point of the curve."""
     return ECAlgorithm.from_jwk({"kty": key.kty, "crv": key.crv, "x": key.x, "y": key.y})
 
 

@@ -169,6 +169,12 @@ class PublicKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     alg: Literal["ES256"] = "ES256"
 
 
+class RotateKeys(Command[PublicKey], frozen=True, kw_only=True):
+    """Make a new key for access tokens; it signs once every edge can know it, half a minute later."""
+
+    verb: ClassVar[str] = "keys rotate"
+
+
 class GetPublicKeys(Query[list[PublicKey]], frozen=True, kw_only=True):
     """The keys that access tokens in use may be signed with."""
 

@@ -205,9 +205,22 @@ class UserRecords:
     async def forget_networks(self, seen_before: int) -> None:
         await self._session.execute("delete from known_network where seen_at < $1", seen_before)
 
-    async def newest_key(self) -> SealedKey | None:
-        row = await self._session.row("select kid, sealed, x, y from signing_key order by created_at desc limit 1")
-        return SealedKey(row["kid"], row["sealed"], row["x"], row["y"]) if row else None
+    async def signing_key(self, made_before: int) -> SealedKey | None:
+        """The newest one of those made before a time, or else the first."""
+        row = await self._session.row(
+            "select kid, sealed, x, y from signing_key order by case when created_at <= $1 then 0 else 1 end,"
+            " case when created_at <= $1 then -created_at else created_at end limit 1",
+            made_before,
+        )
+        return SealedKey(**row) if row else None
+
+    async def forget_keys(self, replaced_before: int) -> None:
+        """Delete the keys that another one had taken the place of by then."""
+        await self._session.execute(
+            "delete from signing_key where created_at <"
+            " (select max(created_at) from signing_key where created_at <= $1)",
+            replaced_before,
+        )
 
     async def public_keys(self) -> list[PublicKey]:
         rows = await self._session.fetch("select kid, x, y from signing_key order by created_at desc")
