@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from actors.contracts.notify_account import SendNotice, SendReset
+from actors.contracts.notify_account import ForgetMail, SendNotice, SendReset
 from actors.contracts.user import Contact, Person, UserCreated, UserDeleted, UserUpdated
 from actors.letters import Letters
 from actors.postman import Postman
@@ -39,6 +39,9 @@ class People:
     @handles
     async def forget_person(self, event: UserDeleted, ctx: Context[NotifyRecords]) -> None:
         """Keep a tombstone in place of the copy; nobody is told anything any more."""
+        known = await ctx.records.recipient(event.user_id)
+        if known is not None and known.email:
+            ctx.tell(ForgetMail(email=known.email))
         tombstone = Person(id=event.user_id, name=DELETED, active=False, version=event.version)
         nowhere = Contact(email="", email_verified=False, locale="en", timezone="UTC")
         await ctx.records.keep_person(tombstone, nowhere)
@@ -55,6 +58,11 @@ class People:
         await self._mail_once(
             self._letters.notice(ctx.cause, command.email, command.name, command.kind, command.detail), ctx
         )
+
+    @handles(outside=True, retry=PATIENT)
+    async def forget_mail(self, command: ForgetMail, ctx: OutsideContext[NotifyRecords]) -> None:
+        """What an embedded mailer keeps in files."""
+        await self._postman.forget(command.email)
 
     async def _mail_once(self, mail: Mail, ctx: OutsideContext[NotifyRecords]) -> None:
         """A mail whose id is that of the message: the same in every attempt, and so is the Message-ID."""

@@ -17,6 +17,10 @@ class Postman:
         self._turn = asyncio.Lock()
         self._failures = 0
 
+    async def forget(self, address: str) -> None:
+        """:raises MailerAway: try later."""
+        await self._mailer.forget(address)
+
     async def send(self, mail: Mail) -> None:
         """:raises MailerAway: try later. :raises Invalid: never."""
         failures = self._failures

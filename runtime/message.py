@@ -47,6 +47,9 @@ R = TypeVar("R")
 Secret = Annotated[str, msgspec.Meta(extra={"secret": True})]
 """A text that must never be stored or logged in the clear: a reply with one is sealed in inbox, outbox and parked."""
 
+Private = Annotated[str, msgspec.Meta(extra={"secret": True})]
+"""A text about a person. It is sealed likewise: what is kept of it for a while after they were erased says nothing."""
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """The root of all contracts."""

@@ -614,3 +614,10 @@ class Mailer(Protocol):
             that is ours to write; `mail.address`, the receiver is no ASCII address (RFC 5321).
         """
         ...
+
+    async def forget(self, address: str) -> None:
+        """Remove what is kept here of mail to an address; where servers take it over, nothing is.
+
+        :raises MailerAway: try later.
+        """
+        ...

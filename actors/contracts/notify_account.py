@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from actors.contracts.values import Email, Name
-from runtime.message import Command, Secret
+from runtime.message import Command, Private, Secret
 
 
 class SendReset(Command[None], frozen=True, kw_only=True):
@@ -14,6 +14,12 @@ class SendReset(Command[None], frozen=True, kw_only=True):
     email: Email
     name: Name
     token: Secret
+
+
+class ForgetMail(Command[None], frozen=True, kw_only=True):
+    """Remove what is kept of mail to an address; the notify actor tells this to itself."""
+
+    email: Private
 
 
 class SendNotice(Command[None], frozen=True, kw_only=True):

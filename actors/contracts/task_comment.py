@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from actors.contracts.task import Task
 from actors.contracts.values import Cursor, Id, Limit, Time, Versions
-from runtime.message import Command, Event, Page, Query
+from runtime.message import Command, Event, Page, Private, Query
 
 Body = Annotated[
     str,
@@ -29,7 +29,7 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     id: Id
     task_id: Id
     author_id: Id | None
-    author_name: str
+    author_name: Private
     body: str
     created_at: Time
     updated_at: Time

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from actors.contracts.values import Cursor, Id, Limit, Name, Text, Time, Versions
-from runtime.message import Command, Event, Page, Query
+from runtime.message import Command, Event, Page, Private, Query
 
 ProjectRole = Literal["owner", "editor", "viewer"]
 Key = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,10}$(?!\n)", description="2 to 10 of A–Z and 0–9")]
@@ -32,7 +32,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """Someone who takes part in a project."""
 
     user_id: Id
-    name: str
+    name: Private
     avatar_url: str | None
     role: ProjectRole
     added_at: Time

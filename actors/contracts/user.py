@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from actors.contracts.values import Email, Id, Name, Time, Versions
-from runtime.message import Command, Event, Grant, Query, Secret
+from runtime.message import Command, Event, Grant, Private, Query, Secret
 
 ACCESS_TOKEN_S = 600
 """How long an access token is good, in seconds."""
@@ -39,14 +39,14 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     """An account, as its owner and admins see it."""
 
     id: Id
-    email: str
+    email: Private
     email_verified: bool
-    name: str
+    name: Private
     role: Role
     status: Status
     locale: str
     timezone: str
-    phone: str | None
+    phone: Private | None
     avatar_url: str | None
     created_at: Time
     updated_at: Time
@@ -183,7 +183,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """What other actors may keep of an account, for display and to know that it exists."""
 
     id: Id
-    name: str
+    name: Private
     active: bool
     version: int
     timezone: str = "UTC"
@@ -192,7 +192,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
     """How a person can be reached, in what language and at what hours."""
 
-    email: str
+    email: Private
     email_verified: bool
     locale: str
     timezone: str

@@ -39,3 +39,8 @@ async def eldest(session: Session, project_id: str) -> tuple[str, bool] | None:
         project_id,
     )
     return (row["user_id"], row["role"] == "owner") if row else None
+
+
+async def forget_author(session: Session, user_id: str) -> None:
+    """What is kept of someone's name beside what they wrote. It reads all comments: people are seldom erased."""
+    await session.execute("update comment set author_name = '' where author_id = $1 and author_name <> ''", user_id)

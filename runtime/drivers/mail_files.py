@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from email import message_from_binary_file, policy
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
@@ -48,11 +49,25 @@ class FileMailer:
     async def send(self, mail: Mail) -> None:
         await self._write(self._folder / f"{mail.id}.eml", render(mail, self._sender))
 
+    async def forget(self, address: str) -> None:
+        try:
+            await asyncio.to_thread(_forget, self._folder, address)
+        except OSError as error:
+            raise MailerAway(f"the mail folder cannot be used: {error.strerror}") from error
+
     async def _write(self, path: Path, content: bytes, *, keep: bool = True) -> None:
         try:
             await asyncio.to_thread(_write, path, content, keep)
         except OSError as error:
             raise MailerAway(f"the mail folder cannot be used: {error.strerror}") from error
+
+
+def _forget(folder: Path, address: str) -> None:
+    for path in folder.glob("*.eml"):
+        with path.open("rb") as file:
+            to = message_from_binary_file(file, policy=policy.default)["To"]
+        if to is not None and to.lower() == address.lower():
+            path.unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes, keep: bool) -> None:

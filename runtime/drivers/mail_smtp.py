@@ -93,6 +93,9 @@ class SmtpMailer:
         async with self._conversation():
             await self._smtp.sendmail(self._sender.address, [mail.to], message)
 
+    async def forget(self, address: str) -> None:
+        """Nothing is kept here."""
+
     @asynccontextmanager
     async def _conversation(self) -> AsyncIterator[None]:
         """One at a time, over a connection that answers; failures are raised as the port's."""

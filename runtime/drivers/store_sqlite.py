@@ -85,6 +85,7 @@ class SqliteStore(Tables):
     def __init__(self, path: Path, *, clock: Clock, synchronous: str, readers: int) -> None:
         pragmas = (
             f"pragma busy_timeout = {WAIT_S * 1000:.0f}; pragma foreign_keys = on; pragma synchronous = {synchronous};"
+            " pragma secure_delete = on;"  # what was deleted is not left in free pages
         )
         self._path = path
         self._writers = Pool(partial(Connection.open, path, pragmas, clock), size=1, timeout_s=TURN_S)

@@ -215,6 +215,14 @@ async def promise_many_at_once_all_arrive(make: Make) -> None:
         assert sorted(text(read(raw)).strip() for raw in post.delivered()) == sorted(f"number {n}" for n in range(20))
 
 
+async def promise_what_was_sent_to_others_is_not_forgotten(make: Make) -> None:
+    async with make() as post:
+        await post.mailer.send(mail(to="bob@example.org"))
+        await post.mailer.forget("ada@example.org")
+        await post.mailer.forget("ob@example.org")
+        assert len(post.delivered()) == 1
+
+
 async def promise_ping_answers(make: Make) -> None:
     async with make() as post:
         await post.mailer.ping()
@@ -344,6 +352,14 @@ async def test_files_keep_one_file_for_a_mail_that_is_sent_twice(tmp_path: Path)
     await mailer.send(mail(text="again"))
     assert [path.name for path in (tmp_path / "mail").iterdir()] == ["m-1.eml"]
     assert "again" in (tmp_path / "mail" / "m-1.eml").read_text()
+
+
+async def test_files_forget_all_mail_to_an_address_in_any_case_of_letters(tmp_path: Path) -> None:
+    async with filed(mail_files.connect(f"file:{tmp_path}", sender=SENDER), tmp_path) as post:
+        for n, to in enumerate(("Ada@example.org", "ada@example.org", "bob@example.org")):
+            await post.mailer.send(mail(id=f"m-{n}", to=to))
+        await post.mailer.forget("ADA@example.org")
+        assert [read(raw)["To"] for raw in post.delivered()] == ["bob@example.org"]
 
 
 async def test_a_folder_that_cannot_be_written_is_away(tmp_path: Path) -> None:

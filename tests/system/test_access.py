@@ -187,3 +187,61 @@ async def test_b111_no_secret_gets_into_logs_or_stores(embedded: World, client: 
 def files(folder: Path) -> list[Path]:
     """All but the mail that was sent, which holds tokens for its reader."""
     return [path for path in folder.rglob("*") if path.is_file() and "mail" not in path.parts]
+
+
+async def test_nothing_of_an_erased_person_is_left_in_a_real_run(embedded: World, client: Client) -> None:
+    """A canary in every field that is about them; what they wrote stays and is not looked for."""
+    running = await embedded.start(LOG_LEVEL="debug", RATE_LIMITS="off")
+    edge = client(running.address)
+    canary = "canary-8e1b7c2d"
+    email = f"{canary}@example.org"
+    made = await edge("POST", "/v1/users", {"email": email, "password": PASSWORD, "name": f"Ada {canary}"})
+    assert made.status == 201
+    session = await sign_in(edge, email)
+    ada = edge.with_token(session["access_token"])
+    agent = f"{canary}/1.0"
+    phone = "+441234567890"
+    for method, path, body, status in (
+        ("PATCH", "/v1/me", {"name": f"Ada the {canary}", "phone": phone}, 200),
+        ("POST", "/v1/password-resets", {"email": email}, 202),
+        ("POST", "/v1/me/email-verification", None, 202),
+        ("POST", "/v1/me/tokens", {"name": canary, "scopes": ["tasks:read"]}, 201),
+        ("POST", "/v1/me/totp", None, 201),
+        ("POST", "/v1/sessions", {"email": email, "password": PASSWORD}, 201),
+        ("POST", "/v1/sessions", {"email": email, "password": canary}, 401),
+        ("POST", "/v1/me/password", {"current_password": PASSWORD, "new_password": PASSWORD}, 204),
+    ):
+        answer = await ada(method, path, body, idempotency_key=f"{canary}-{path}", user_agent=agent)
+        assert answer.status == status, answer
+    bob = await edge.person("Bob")
+    project = await ada.project("Shared")
+    assert (await ada("PUT", f"/v1/projects/{project}/members/{bob.user['id']}", {"role": "owner"})).status == 200
+    task = (await ada.task(project, "Land"))["id"]
+    assert (await ada("PUT", f"/v1/tasks/{task}/assignees/{bob.user['id']}")).status == 200
+    comment = await ada("POST", f"/v1/tasks/{task}/comments", {"body": "Mind the dust"}, idempotency_key="c")
+    assert canary in comment.json["author_name"]
+    await until_notified(bob, 3)
+    mails = embedded.directory / "var" / "mail"
+    assert [path for path in mails.glob("*.eml") if email in path.read_text()]
+
+    assert (await ada("DELETE", "/v1/me", {"password": PASSWORD}, user_agent=agent)).status == 204
+    async with asyncio.timeout(10):
+        while [path for path in mails.glob("*.eml") if email in path.read_text()]:
+            await asyncio.sleep(0.05)
+        while canary in (await bob("GET", f"/v1/tasks/{task}/comments")).body.decode():
+            await asyncio.sleep(0.05)
+    (comment_left,) = (await bob("GET", f"/v1/tasks/{task}/comments")).json["items"]
+    assert (comment_left["author_name"], comment_left["body"]) == ("deleted user", "Mind the dust")
+    await running.stop()
+    left = [running.log, *(path for path in (embedded.directory / "var").rglob("*") if path.is_file())]
+    for file in left:
+        content = file.read_bytes()
+        for trace in (canary.encode(), phone.encode()):
+            found = content.find(trace)
+            assert found < 0, (file, content[max(0, found - 80) : found + 40])
+
+
+async def until_notified(api: Api, count: int) -> None:
+    async with asyncio.timeout(10):
+        while len((await api("GET", "/v1/notifications")).json["items"]) < count:
+            await asyncio.sleep(0.05)
