@@ -52,7 +52,7 @@ class People:
         await projects.hold(id)
         await projects.lock([id])
         await projects.remove_member(id, command.user_id)
-        await ctx.records.unwatch_all(id, command.user_id)
+        await ctx.records.audience.unwatch_all(id, command.user_id)
         await unlink_everywhere("assignee_ids", command.user_id, id, ctx)
         heir = await eldest(ctx.records.session, id)
         if heir is None:

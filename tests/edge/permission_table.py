@@ -28,8 +28,17 @@ class Row(NamedTuple):
     body: Any = None
 
 
+class Form(NamedTuple):
+    """A body with a file."""
+
+    name: str
+    content: bytes
+    fields: tuple[tuple[str, str], ...] = ()
+
+
 PUBLIC, SESSION = "public", "session"
-FORM = "a form with a file"
+FILE = Form("a.txt", b"text")
+ARCHIVE = Form("a.json", b"{}", (("format", "github-archive"),))
 NEW_USER = {"email": "{unique}@example.org", "password": "correct horse battery staple", "name": "New"}
 
 #                                                                anon mem oth sus adm uns
@@ -92,11 +101,14 @@ TABLE = (
     Row("GET /v1/tasks/{id}/comments", "tasks:read",            "401 200 404 401 404 403"),
     Row("PATCH /v1/comments/{id}", "tasks:write",               "401 200 404 401 404 403", {"body": "Other"}),
     Row("DELETE /v1/comments/{id}", "tasks:write",              "401 204 404 401 404 403"),
+    Row("POST /v1/imports", "tasks:write",                      "401 202 202 401 202 403", ARCHIVE),
+    Row("GET /v1/imports/{id}", "tasks:read",                   "401 200 404 401 404 403"),
+    Row("GET /v1/dashboard", "tasks:read",                      "401 200 200 401 200 403"),
     # notifications
     Row("GET /v1/notifications", "notifications:read",          "401 200 200 401 200 403"),
     Row("POST /v1/notifications/read", "notifications:write",   "401 204 204 401 204 403", {"ids": "all"}),
     # media
-    Row("POST /v1/media", "media:write",                        "401 201 201 401 201 403", FORM),
+    Row("POST /v1/media", "media:write",                        "401 201 201 401 201 403", FILE),
     Row("GET /v1/media/{id}", "media:read",                     "401 200 404 401 404 403"),
     Row("DELETE /v1/media/{id}", "media:write",                 "401 204 404 401 404 403"),
     Row("GET /v1/media/{id}/url", "media:read",                 "401 200 404 401 404 403"),
