@@ -1,4 +1,4 @@
-"""`python -m bench [rpc] [http] [embedded] [boot]`: exit code 0 when every target is reached, 1 when one is not."""
+"""`python -m bench [CONTEST …]`: exit code 0 when every target is reached, 1 when one is not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.contest import Contest, Failure, Options, Result, hold
 from bench.report import table
 from tests.servers import Unobtainable
 
-CONTESTS = ("rpc", "http", "embedded", "boot")
+CONTESTS = ("rpc", "http", "embedded", "boot", "access")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
