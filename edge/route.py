@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal
 
+from msgspec import UNSET
+
 from actors.contracts.values import Ticket
 from runtime.message import Command, Grant, Query, Request, owner, reply_type
 
@@ -22,7 +24,7 @@ class Vouch:
     """What is asked of another actor first; its signed answer travels with the request.
 
     ``Vouch(VouchForPerson, user_id="user_id")``: the query's field on the left, the message's on the right. A field
-    that is null, as that of a file without a task, needs no word.
+    that is null or was not sent, as that of a file without a task, needs no word.
 
     :param through: what of, the message does not say: this is asked of its own actor before, with the message's
         `id`, and the fields on the right are those of its reply.
@@ -59,7 +61,9 @@ class Vouch:
         :param subject: the message, or the reply of what was asked before.
         """
         fields = {own: getattr(subject, theirs) for own, theirs in self._fields.items()}
-        return None if None in fields.values() else self._query(**fields)
+        if any(value is None or value is UNSET for value in fields.values()):
+            return None
+        return self._query(**fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
