@@ -20,6 +20,9 @@ from runtime.context import Context
 from runtime.errors import MessageError, StartError
 from runtime.message import Tick
 
+NOBODY_MS: Final = 30 * DAY_MS
+"""How long the audit keeps failed sign-ins to accounts that do not exist."""
+
 RESYNC: Final = 500
 """Accounts told again in one transaction."""
 
@@ -62,6 +65,7 @@ class UserActor(Accounts, Sessions, Credentials, SecondFactor, ApiTokens, Signin
         await records.forget_networks(ctx.now - NETWORK_KNOWN_MS)
         await records.sessions.forget(ctx.now)
         await records.access.forget(ctx.now - 2 * TOLD_MS)
+        await records.audit.forget_nobody(ctx.now - NOBODY_MS)
         await records.forget_keys(ctx.now - KEY_KEPT_MS)
         for tokens in (records.resets, records.verifications):
             await tokens.forget(ctx.now - 2 * DAY_MS)

@@ -1,4 +1,4 @@
-"""The audit: who did what to which account, and when. Rows are added and never changed.
+"""The audit: who did what to which account, and when. Rows of accounts are added and never changed.
 
 From where it was done lies in a table of its own, which erasing an account empties.
 """
@@ -60,6 +60,14 @@ class Audit:
             "delete from audit_origin where audit_id in (select id from audit where user_id = $1 or actor_id = $1)",
             user_id,
         )
+
+    async def forget_nobody(self, before: int) -> None:
+        """Delete what happened to no account: anybody can make such rows, as many as they like."""
+        await self._session.execute(
+            "delete from audit_origin where audit_id in (select id from audit where user_id is null and at < $1)",
+            before,
+        )
+        await self._session.execute("delete from audit where user_id is null and at < $1", before)
 
     async def add(self, row: AuditRow, *, ip: str | None, user_agent: str | None) -> None:
         await self._session.insert("audit", AuditRow.__struct_fields__, [msgspec.structs.astuple(row)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 
+import msgspec
 import pytest
 from msgspec import UNSET
 
@@ -253,6 +254,25 @@ async def test_the_audit_is_read_newest_first_in_pages_and_by_action(root: Perso
     )
     assert [each.detail for each in (*first.items, *second.items)] == ids[::-1]
     assert second.next_cursor is None
+
+
+async def test_failed_sign_ins_to_no_account_are_forgotten_after_30_days_and_nothing_else_is(
+    root: Person, ada: Person
+) -> None:
+    await ada.signs_in("wrong")
+    stranger = Person(root.stage, msgspec.structs.replace(ada.user, email=f"{uuid.uuid4()}@example.org"))
+    assert await stranger.signs_in() == "auth.invalid_credentials"
+
+    async def of_nobody() -> int:
+        rows = await root.stage.ask(ListAudit(action="session.refused", limit=200), caller=root.caller)
+        return len([each for each in rows.items if each.user_id is None])
+
+    before = await of_nobody()
+    assert before >= 1
+    root.stage.advance(hours=30 * 24 + 1)
+    await root.stage.tick("user", "forget")
+    assert await of_nobody() == 0
+    assert [each.action for each in await root.audit(ada)] == ["user.registered", "session.refused"]
 
 
 async def test_a_feed_that_grew_beyond_one_answer_is_read_in_several(

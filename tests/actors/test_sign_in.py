@@ -198,8 +198,11 @@ async def test_b75_of_many_guesses_at_once_five_are_looked_at(
     stage: Stage, user: User, networks: Iterator[Caller]
 ) -> None:
     caller = next(networks)
-    codes = await asyncio.gather(*(outcome(stage, caller, user.email) for _ in range(20)))
-    assert sorted(codes) == ["auth.invalid_credentials"] * 5 + ["auth.throttled"] * 15
+    codes = await asyncio.gather(*(outcome(stage, caller, user.email) for _ in range(500)))
+    looked_at = codes.count("auth.invalid_credentials")
+    away = codes.count("the store of 'user' is away")  # 503: the pool of connections has a queue of bounded time
+    assert 1 <= looked_at <= 5
+    assert codes.count("auth.throttled") == 500 - looked_at - away
 
 
 async def test_a_suspended_account_is_told_so_only_with_its_password(
