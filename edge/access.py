@@ -70,6 +70,12 @@ class Access:
             self._asking.add_done_callback(self._asked)
         await asyncio.shield(self._asking)
 
+    async def catch_up(self) -> None:
+        """Likewise, for all that was committed before this call: an answer that is on its way may be older."""
+        if self._asking is not None:
+            await self.refresh()
+        await self.refresh()
+
     async def check(self, identity: Identity) -> Identity:
         """The same, with the role that the account has now.
 

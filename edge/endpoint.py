@@ -60,7 +60,10 @@ class ActorEndpoint:
         body = await self._body(call) if self.route.has_body else b""
         key = idempotency_key(headers) if self._saves else None
         message = self._bound(lambda: self._binder.bind(call.values, call.parameters, headers, body), key)
-        return self._answer(call, await self._ask(message, call, caller, key, body))
+        outcome = await self._ask(message, call, caller, key, body)
+        if self.route.changes_access:
+            await self._gate.catch_up()
+        return self._answer(call, outcome)
 
     async def _admit(self, call: Call) -> Caller:
         """Who calls, counted."""

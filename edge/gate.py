@@ -48,6 +48,10 @@ class Gate:
         session = identity.credential_id if identity.scopes is None else None
         return Caller(identity.user_id, identity.role, session, network, agent, call.address)
 
+    async def catch_up(self) -> None:
+        """Know of all who may not come in any more, as of now."""
+        await self._access.catch_up()
+
     def count(self, call: Call, rate: RateClass, caller: str) -> None:
         """:raises Problem: 429, beyond the limit."""
         call.limits, refusal = self._limits.count(rate, caller)

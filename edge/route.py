@@ -155,6 +155,11 @@ class Route:
         return "version" in getattr(reply_type(self.message), "__struct_fields__", ())
 
     @property
+    def changes_access(self) -> bool:
+        """Whether some tokens may be good for nothing once it is done."""
+        return bool(getattr(self.message, "changes_access", False))
+
+    @property
     def has_body(self) -> bool:
         """Whether fields come from a JSON body; from the query otherwise."""
         return self.body or self.method in ("POST", "PUT", "PATCH")

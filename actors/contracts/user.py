@@ -123,6 +123,8 @@ class DeleteMe(Command[None], frozen=True, kw_only=True):
     the only owner of a project with other members. Reads the grant `departure` on the caller.
     """
 
+    changes_access: ClassVar[bool] = True
+
     password: Password
 
 

@@ -55,6 +55,8 @@ class ChangeUser(Command[User], frozen=True, kw_only=True):
     Refuses `auth.forbidden`, `user.not_found`, `request.precondition_failed` and `user.last_admin`.
     """
 
+    changes_access: ClassVar[bool] = True
+
     id: Id
     role: Role | UnsetType = UNSET
     status: Status | UnsetType = UNSET

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
@@ -15,6 +15,8 @@ class ChangePassword(Command[None], frozen=True, kw_only=True):
 
     Refuses `auth.invalid_credentials` and `auth.throttled`.
     """
+
+    changes_access: ClassVar[bool] = True
 
     current_password: Password
     new_password: NewPassword
@@ -34,6 +36,8 @@ class ResetPassword(Command[None], frozen=True, kw_only=True):
 
     Refuses `user.token_invalid`: unknown, used, replaced, or older than an hour.
     """
+
+    changes_access: ClassVar[bool] = True
 
     token: Annotated[str, Meta(max_length=1000, description="a token from a mail", extra={"secret": True})]
     password: NewPassword

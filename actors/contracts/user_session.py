@@ -1,8 +1,11 @@
-"""What can be asked of the user actor about sessions, and what every edge asks of it: who may no longer come in."""
+"""What can be asked of the user actor about sessions, and what every edge asks of it: who may no longer come in.
+
+A command with `changes_access` shows in that feed; the edge that passes it on asks for the feed before it answers.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -45,15 +48,21 @@ class ListSessions(Query[Page[Session]], frozen=True, kw_only=True):
 class EndSession(Command[None], frozen=True, kw_only=True):
     """End one of the caller's sessions. Refuses `session.not_found`."""
 
+    changes_access: ClassVar[bool] = True
+
     id: Id
 
 
 class EndCurrentSession(Command[None], frozen=True, kw_only=True):
     """End the session that asks."""
 
+    changes_access: ClassVar[bool] = True
+
 
 class EndOtherSessions(Command[None], frozen=True, kw_only=True):
     """End all of the caller's sessions but the one that asks."""
+
+    changes_access: ClassVar[bool] = True
 
 
 class AccessChange(msgspec.Struct, frozen=True, kw_only=True):

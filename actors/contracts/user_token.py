@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -59,6 +59,8 @@ class ListTokens(Query[Page[ApiToken]], frozen=True, kw_only=True):
 
 class RevokeToken(Command[None], frozen=True, kw_only=True):
     """End one of the caller's API tokens. Refuses `token.not_found`."""
+
+    changes_access: ClassVar[bool] = True
 
     id: Id
 

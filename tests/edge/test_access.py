@@ -115,6 +115,17 @@ async def test_calls_that_ask_at_once_share_one_question(watch: Watch) -> None:
     assert watch.keeper.asked_for_changes == 1
 
 
+async def test_catching_up_does_not_make_do_with_an_answer_that_is_on_its_way(watch: Watch) -> None:
+    await watch.access.refresh()
+    early = asyncio.create_task(watch.access.refresh())
+    while watch.keeper.asked_for_changes < 2:  # until the actor has looked
+        await asyncio.sleep(0)
+    watch.change(SESSION)
+    await watch.access.catch_up()
+    await early
+    assert await watch.refused()
+
+
 async def test_without_ever_an_answer_nobody_comes_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "BUDGET_MS", 50)
     async with client_of(tmp_path) as client:

@@ -74,6 +74,11 @@ async def test_b64_refreshing_without_a_key_at_once_has_one_successor_at_most(ho
     assert all("WWW-Authenticate" in each.headers for each in answers if each.status == 401)
 
 
+async def test_b62_the_edge_that_ended_a_session_refuses_it_at_once(house: House, ada: Api) -> None:
+    assert (await ada("DELETE", "/v1/sessions/current")).status == 204
+    assert (await ada("GET", "/v1/me")).problem() == "auth.token_invalid"
+
+
 async def test_a_session_id_that_is_none_is_not_found(ada: Api) -> None:
     for id in ("x", "0", "01a20bcc-acb5-7000-971e-45359f8ce9c4"):
         answer = await ada("DELETE", f"/v1/sessions/{id}")
