@@ -99,12 +99,17 @@ class Accounts(UserPart):
             for field in ("name", "locale", "timezone", "phone")
             if (value := getattr(command, field)) is not UNSET
         }
-        if "timezone" in wanted and not _is_zone(wanted["timezone"]):
-            raise Invalid("request.invalid", "the account cannot be changed like this", faults=(_NO_ZONE,))
+        faults = [] if _is_zone(wanted.get("timezone", "UTC")) else [_NO_ZONE]
         if command.avatar_media_id is None:
             wanted["avatar_url"] = None
         elif command.avatar_media_id is not UNSET:
-            wanted["avatar_url"] = _avatar(ctx, command.avatar_media_id)
+            shown = ctx.granted("media", "avatar", command.avatar_media_id)
+            if shown is None:
+                faults.append(Fault("/avatar_media_id", "must be a public image that you have uploaded"))
+            else:
+                wanted["avatar_url"] = shown.decode()
+        if faults:
+            raise Invalid("request.invalid", "the account cannot be changed like this", faults=tuple(faults))
         account = await changed(ctx, caller_of(ctx), if_match=command.if_match, **wanted)
         if account is None:
             raise no_account()
@@ -119,16 +124,16 @@ class Accounts(UserPart):
         """
         tried = await self._prove_self(command.password, ctx)
         async with ctx.finish() as records:
+            await records.attempts.release(tried.attempt)  # kept whatever follows: the password was right
             account = await records.account(caller_of(ctx))
             if account is None:
                 raise no_account()
             if ctx.granted("task", "departure", account.id) is None:
                 raise Conflict(
-                    "project.last_owner", "you are the only owner of a project with other members; make another one"
+                    "project.last_owner", "you are the only owner of a project with others; make another one", keep=True
                 )
             if await records.active_admins() == {account.id}:
                 raise last_admin()
-            await records.attempts.release(tried.attempt)
             ended = [*await records.sessions.end(account.id, ctx.now), *await records.api_tokens.of(account.id)]
             if not await records.delete(account):
                 raise Later(1, "the account was changed meanwhile")
@@ -182,16 +187,8 @@ def token_invalid() -> Invalid:
 
 
 def last_admin() -> Conflict:
-    return Conflict("user.last_admin", "an installation keeps at least one active admin; make another one first")
-
-
-def _avatar(ctx: Context[UserRecords], media_id: str) -> str:
-    """Where a public image of the caller's own is to be had, on the media actor's word."""
-    value = ctx.granted("media", "avatar", media_id)
-    if value is None:
-        fault = Fault("/avatar_media_id", "must be a public image that you have uploaded")
-        raise Invalid("request.invalid", "there is no such image", faults=(fault,))
-    return value.decode()
+    text = "an installation keeps at least one active admin; make another one first"
+    return Conflict("user.last_admin", text, keep=True)
 
 
 def _is_zone(name: str) -> bool:
