@@ -82,6 +82,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Hidden,
         _about("Master secret, at least 32 characters. Made and kept under VAR_DIR when embedded, required otherwise."),
     ] = ""
+    signed_url_keys: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9]{1,20}(,[a-z0-9]{1,20})*$",
+            description="Names of the keys of signed addresses, all derived from SECRET_KEY: the first one signs.",
+        ),
+    ] = "1"
     actor_key: Annotated[
         Hidden,
         _about("Instead of SECRET_KEY for a process of one actor: `python -m runtime actor-key NAME` prints it."),
@@ -105,6 +112,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     upload_limit: Annotated[int, Meta(ge=1, description="Bytes of a file in one upload through the edge, at most.")] = (
         25 * 1024 * 1024
     )
+    direct_upload_limit: Annotated[
+        int, Meta(ge=1, description="Bytes of a file that is put straight into the object store, at most.")
+    ] = 1024**3
+    media_types: Annotated[
+        str, _about("Types of files that are taken, comma-separated; empty: all that are known.")
+    ] = ""
+    quota_media_bytes_per_user: Annotated[
+        int, Meta(ge=0, description="Bytes of all files of one account together, at most.")
+    ] = 10 * 1024**3
     import_limit: Annotated[int, Meta(ge=1, description="Bytes of a file of tasks to import, at most.")] = (
         100 * 1024 * 1024
     )

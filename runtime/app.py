@@ -297,8 +297,8 @@ async def build(
                     made = clock
                 case "cache":
                     made = cache
-                case "signing_key":
-                    made = keys.signing(cls.name)
+                case "signing_keys":
+                    made = keys.signing(cls.name, settings.signed_url_keys)
                 case "blobs":
                     made = LateBlobs(connect.blobs(settings))
                     stack.push_async_callback(made.close)
@@ -308,7 +308,7 @@ async def build(
                     stack.push_async_callback(made.close)
                 case unknown:
                     raise ContractError(
-                        f"{cls.__name__}.__init__ asks for {unknown!r}; there are settings, sealer, signing_key, "
+                        f"{cls.__name__}.__init__ asks for {unknown!r}; there are settings, sealer, signing_keys, "
                         "clock, cache, blobs and mailer"
                     )
             arguments[parameter.name] = made

@@ -9,7 +9,7 @@
     ├── MessageError            bytes that are no message of ours
     ├── Refusal                 a verdict: permanent, with a stable code
     │   ├── Malformed · Invalid · Unauthenticated · Forbidden · NotFound · Gone · Conflict
-    │   └── PreconditionFailed · Unsupported · Throttled
+    │   └── PreconditionFailed · Unsupported · TooLarge · Throttled
     ├── Later                   a verdict: not now, try again after some seconds
     └── Unavailable             something needed is away; nothing was done, or its outcome is unknown
         ├── BrokerAway · StoreAway (ConnectionLost) · CacheAway · BlobsAway · MailerAway
@@ -40,6 +40,7 @@ class Kind(StrEnum):
     CONFLICT = "conflict"
     PRECONDITION_FAILED = "precondition_failed"
     UNSUPPORTED = "unsupported"
+    TOO_LARGE = "too_large"
     THROTTLED = "throttled"
     UNAVAILABLE = "unavailable"
     OVERLOADED = "overloaded"
@@ -145,6 +146,12 @@ class Unsupported(Refusal):
     """What was sent is of a kind that is not taken."""
 
     kind = Kind.UNSUPPORTED
+
+
+class TooLarge(Refusal):
+    """What was sent, or is to be sent, has more bytes than are taken."""
+
+    kind = Kind.TOO_LARGE
 
 
 class Throttled(Refusal):

@@ -41,9 +41,12 @@ class Keys:
             key = self._known[actor] = derive(self._master, f"actor:{actor}")
         return key
 
-    def signing(self, actor: str) -> bytes:
-        """The key of signed addresses that this actor makes and the edge checks."""
-        return derive(self.of(actor), "signing")
+    def signing(self, actor: str, names: str) -> list[bytes]:
+        """The keys of signed addresses that this actor makes and the edge checks.
+
+        :param names: with commas; the first is the one that new addresses are signed with.
+        """
+        return [derive(self.of(actor), f"signing:{name}") for name in names.split(",")]
 
     def check(self, grant: Grant) -> None:
         """:raises MessageError: the grant's issuer did not sign it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from runtime.ports import BlobInfo, Blobs
+from runtime.ports import BlobInfo, Blobs, UploadUrl
 
 
 class LateBlobs:
@@ -51,6 +51,10 @@ class LateBlobs:
         await self.open()
         return await self._store.info(key)
 
+    async def move(self, source: str, target: str) -> None:
+        await self.open()
+        await self._store.move(source, target)
+
     async def delete(self, keys: Sequence[str]) -> None:
         await self.open()
         await self._store.delete(keys)
@@ -64,13 +68,10 @@ class LateBlobs:
         await self.open()
         return await self._store.sweep(older_than_ms=older_than_ms)
 
-    def url(
-        self,
-        key: str,
-        *,
-        method: str,
-        expires_s: int,
-        headers: Mapping[str, str],
-        answer: Mapping[str, str] | None = None,
-    ) -> str | None:
-        return self._store.url(key, method=method, expires_s=expires_s, headers=headers, answer=answer)
+    def url(self, key: str, *, expires_s: int, answer: Mapping[str, str] | None = None) -> str | None:
+        return self._store.url(key, expires_s=expires_s, answer=answer)
+
+    def upload_url(
+        self, key: str, *, expires_s: int, size: int, content_type: str, sha256: str | None = None
+    ) -> UploadUrl | None:
+        return self._store.upload_url(key, expires_s=expires_s, size=size, content_type=content_type, sha256=sha256)

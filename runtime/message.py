@@ -36,6 +36,7 @@ from runtime.errors import (
     PreconditionFailed,
     Refusal,
     Throttled,
+    TooLarge,
     TroupeError,
     Unauthenticated,
     Unavailable,
@@ -348,6 +349,7 @@ _REFUSALS: dict[str, type[Refusal]] = {
         Conflict,
         PreconditionFailed,
         Unsupported,
+        TooLarge,
     )
 }
 

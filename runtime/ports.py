@@ -514,6 +514,13 @@ class BlobInfo(msgspec.Struct, frozen=True):
     modified_at: int
 
 
+class UploadUrl(msgspec.Struct, frozen=True):
+    """Where to PUT an object. :param headers: to be sent along: the signature holds them."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
 class Blobs(Protocol):
     """Objects by key. A half-written object is never visible.
 
@@ -547,6 +554,14 @@ class Blobs(Protocol):
 
     async def info(self, key: str) -> BlobInfo | None: ...
 
+    async def move(self, source: str, target: str) -> None:
+        """Give an object another key, replacing one that is there; what is written to `source` later is another one.
+        Again, after a crash in between, does no harm.
+
+        :raises KeyError: there is no such object.
+        """
+        ...
+
     async def delete(self, keys: Sequence[str]) -> None:
         """Missing ones are no error."""
         ...
@@ -559,20 +574,22 @@ class Blobs(Protocol):
         """Remove what unfinished writes left behind; how many."""
         ...
 
-    def url(
-        self,
-        key: str,
-        *,
-        method: str,
-        expires_s: int,
-        headers: Mapping[str, str],
-        answer: Mapping[str, str] | None = None,
-    ) -> str | None:
-        """An address that lets whoever has it GET or PUT that object until it expires; `headers` are bound by the
-        signature. None where the store cannot: the edge then serves it itself (`signed_urls` in `lacks`).
+    def url(self, key: str, *, expires_s: int, answer: Mapping[str, str] | None = None) -> str | None:
+        """An address that lets whoever has it GET that object until it expires. None where the store cannot: the edge
+        then serves it itself (`signed_urls` in `lacks`).
 
         :param answer: Content-Type, Content-Disposition or Cache-Control of the answer to a GET, instead of the
             object's own.
+        """
+        ...
+
+    def upload_url(
+        self, key: str, *, expires_s: int, size: int, content_type: str, sha256: str | None = None
+    ) -> UploadUrl | None:
+        """An address that lets whoever has it PUT that object, of that size and type, until it expires. None where the
+        store cannot, likewise.
+
+        :param sha256: in hex: nothing else is taken by stores that check it.
         """
         ...
 

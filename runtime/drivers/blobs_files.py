@@ -24,7 +24,7 @@ import msgspec
 from runtime.context import system_clock
 from runtime.drivers.blob_keys import check_key, check_prefix
 from runtime.errors import BlobsAway, SettingError
-from runtime.ports import BlobInfo, Blobs
+from runtime.ports import BlobInfo, Blobs, UploadUrl
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -105,6 +105,11 @@ class FileBlobs:
         check_key(key)
         return await self._run(self._info, key)
 
+    async def move(self, source: str, target: str) -> None:
+        check_key(source)
+        check_key(target)
+        await self._run(self._move, source, target)
+
     async def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
             check_key(key)
@@ -119,15 +124,12 @@ class FileBlobs:
     async def sweep(self, *, older_than_ms: int) -> int:
         return await self._run(self._sweep, system_clock() - older_than_ms)
 
-    def url(
-        self,
-        key: str,
-        *,
-        method: str,
-        expires_s: int,
-        headers: Mapping[str, str],
-        answer: Mapping[str, str] | None = None,
-    ) -> str | None:
+    def url(self, key: str, *, expires_s: int, answer: Mapping[str, str] | None = None) -> str | None:
+        return None
+
+    def upload_url(
+        self, key: str, *, expires_s: int, size: int, content_type: str, sha256: str | None = None
+    ) -> UploadUrl | None:
         return None
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -167,6 +169,14 @@ class FileBlobs:
             return None
         size, modified_at = status.st_size - _TRAILER, status.st_mtime_ns // 1_000_000
         return BlobInfo(key, size, trailer.etag, trailer.content_type, modified_at)
+
+    def _move(self, source: str, target: str) -> None:
+        try:
+            _rename(self._root / source, self._root / target)
+        except _MISSING:
+            raise KeyError(source) from None
+        for folder in PurePath(target).parents:
+            _sync_folder(self._root / folder)
 
     def _delete(self, keys: Sequence[str]) -> None:
         for key in keys:

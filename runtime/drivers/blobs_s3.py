@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import datetime
@@ -26,7 +27,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from runtime.context import system_clock
 from runtime.drivers.blob_keys import check_key, check_prefix
 from runtime.errors import BlobsAway, SettingError
-from runtime.ports import BlobInfo, Blobs
+from runtime.ports import BlobInfo, Blobs, UploadUrl
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -202,6 +203,20 @@ class S3Blobs:
                 raise
         return _info(key, head["ContentLength"], head["ETag"], head["ContentType"], _ms(head["LastModified"]))
 
+    async def move(self, source: str, target: str) -> None:
+        """Copied by the store itself, then deleted; at most 5 GiB."""
+        check_key(source)
+        check_key(target)
+        bucket = self._bucket.name
+        with _translated():
+            try:
+                await self._client.copy_object(Bucket=bucket, Key=target, CopySource={"Bucket": bucket, "Key": source})
+            except ClientError as error:
+                if _code(error) in _MISSING:
+                    raise KeyError(source) from None
+                raise
+            await self._client.delete_object(Bucket=bucket, Key=source)
+
     async def delete(self, keys: Sequence[str]) -> None:
         """One by one, some side by side: for deleting many in one request botocore sends a checksum that older
         servers refuse."""
@@ -238,20 +253,25 @@ class S3Blobs:
             await self._abort(key, upload_id)
         return len(old)
 
-    def url(
-        self,
-        key: str,
-        *,
-        method: str,
-        expires_s: int,
-        headers: Mapping[str, str],
-        answer: Mapping[str, str] | None = None,
-    ) -> str | None:
+    def url(self, key: str, *, expires_s: int, answer: Mapping[str, str] | None = None) -> str | None:
         check_key(key)
-        bucket = self._bucket
         overrides = {f"response-{name.lower()}": value for name, value in (answer or {}).items()}
-        address = f"{bucket.public_endpoint}/{bucket.name}/{key}"
-        request = AWSRequest(method, address, headers=dict(headers), params=overrides)
+        return self._signed(AWSRequest("GET", self._address(key), params=overrides), expires_s)
+
+    def upload_url(
+        self, key: str, *, expires_s: int, size: int, content_type: str, sha256: str | None = None
+    ) -> UploadUrl | None:
+        check_key(key)
+        headers = {"Content-Type": content_type, "Content-Length": str(size)}
+        if sha256 is not None:
+            headers["x-amz-checksum-sha256"] = b64encode(bytes.fromhex(sha256)).decode()
+        return UploadUrl(self._signed(AWSRequest("PUT", self._address(key), headers=headers), expires_s), headers)
+
+    def _address(self, key: str) -> str:
+        return f"{self._bucket.public_endpoint}/{self._bucket.name}/{key}"
+
+    def _signed(self, request: AWSRequest, expires_s: int) -> str:
+        bucket = self._bucket
         credentials = Credentials(bucket.key, bucket.secret, bucket.token)
         S3SigV4QueryAuth(credentials, "s3", bucket.region, expires=expires_s).add_auth(request)
         return str(request.url)

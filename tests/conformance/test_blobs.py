@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import sys
 import time
 import tracemalloc
@@ -287,23 +288,46 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+async def promise_a_moved_object_has_its_new_key_alone(make: Make) -> None:
+    async with make() as place:
+        await put(place, "from/a", b"bytes", content_type="image/png")
+        await put(place, "to", b"what was there before")
+        await place.blobs.move(place.key("from/a"), place.key("to"))
+        assert await place.blobs.info(place.key("from/a")) is None
+        info = await place.blobs.info(place.key("to"))
+        assert info is not None
+        assert (info.size, info.content_type) == (5, "image/png")
+        await put(place, "from/a", b"another")
+        assert b"".join([piece async for piece in place.blobs.get(place.key("to"))]) == b"bytes"
+        with pytest.raises(KeyError):
+            await place.blobs.move(place.key("missing"), place.key("to"))
+        with pytest.raises(ValueError, match="key"):
+            await place.blobs.move(place.key("from/a"), "../outside")
+
+
 async def promise_a_signed_address_serves_that_object_and_method_until_it_expires(make: Make) -> None:
     async with make() as place, aiohttp.ClientSession() as client:
         if "signed_urls" in place.blobs.lacks:
-            assert place.blobs.url(place.key("a"), method="GET", expires_s=60, headers={}) is None
+            assert place.blobs.url(place.key("a"), expires_s=60) is None
+            assert place.blobs.upload_url(place.key("a"), expires_s=60, size=5, content_type="image/png") is None
             return
-        bound = {"Content-Type": "image/png"}
-        upload = place.blobs.url(place.key("a"), method="PUT", expires_s=60, headers=bound)
+        sha256 = hashlib.sha256(b"bytes").hexdigest()
+        upload = place.blobs.upload_url(place.key("a"), expires_s=60, size=5, content_type="image/png", sha256=sha256)
         assert upload is not None
-        async with client.put(upload, data=b"bytes", headers={"Content-Type": "text/html"}) as answer:
-            assert answer.status == 403
-        async with client.put(upload, data=b"bytes", headers=bound) as answer:
+        bound = dict(upload.headers)
+        for data, headers in (
+            (b"bytes", bound | {"Content-Type": "text/html"}),
+            (b"more bytes", bound | {"Content-Length": "10"}),
+        ):
+            async with client.put(upload.url, data=data, headers=headers) as answer:
+                assert answer.status == 403
+        async with client.put(upload.url, data=b"bytes", headers=bound) as answer:
             assert answer.status == 200
         info = await place.blobs.info(place.key("a"))
         assert info is not None
         assert (info.size, info.content_type) == (5, "image/png")
 
-        download = place.blobs.url(place.key("a"), method="GET", expires_s=60, headers={})
+        download = place.blobs.url(place.key("a"), expires_s=60)
         assert download is not None
         async with client.get(download) as answer:
             assert (answer.status, await answer.read()) == (200, b"bytes")
@@ -311,7 +335,7 @@ async def promise_a_signed_address_serves_that_object_and_method_until_it_expire
         for refused in (client.delete(download), client.put(download, data=b""), client.get(other)):
             async with refused as answer:
                 assert answer.status == 403
-        expiring = place.blobs.url(place.key("a"), method="GET", expires_s=1, headers={})
+        expiring = place.blobs.url(place.key("a"), expires_s=1)
         assert expiring is not None
         async with asyncio.timeout(5):
             while True:
@@ -406,16 +430,13 @@ class StopsAtTheFirstMissing(FileBlobs):
 
 
 class SignsNothing(FileBlobs):
-    def url(
-        self,
-        key: str,
-        *,
-        method: str,
-        expires_s: int,
-        headers: Mapping[str, str],
-        answer: Mapping[str, str] | None = None,
-    ) -> str | None:
+    def url(self, key: str, *, expires_s: int, answer: Mapping[str, str] | None = None) -> str | None:
         return f"file:{key}"
+
+
+class LeavesACopy(FileBlobs):
+    async def move(self, source: str, target: str) -> None:
+        await self.put(target, self.get(source), content_type="image/png")
 
 
 @pytest.mark.parametrize(
@@ -430,6 +451,7 @@ class SignsNothing(FileBlobs):
         (ListsAsItComes, promise_a_list_is_sorted_by_key_and_complete),
         (SweepsTooEarly, promise_what_a_killed_process_left_is_swept_once_it_is_old),
         (StopsAtTheFirstMissing, promise_what_is_deleted_is_gone_and_missing_ones_are_no_error),
+        (LeavesACopy, promise_a_moved_object_has_its_new_key_alone),
         (SignsNothing, promise_a_signed_address_serves_that_object_and_method_until_it_expires),
     ],
 )

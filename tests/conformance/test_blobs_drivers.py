@@ -145,12 +145,12 @@ def test_signed_addresses_name_the_public_endpoint_and_credentials_may_come_from
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a+b/c")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
     blobs = blobs_s3.connect("s3://b?public_endpoint=https://media.example.org/&region=eu-central-1")
-    signed = blobs.url("a/b", method="GET", expires_s=300, headers={})
+    signed = blobs.url("a/b", expires_s=300)
     assert signed is not None
     assert signed.startswith("https://media.example.org/b/a/b?X-Amz-Algorithm=AWS4-HMAC-SHA256")
     for part in ("Credential=AKID%2F", "%2Feu-central-1%2Fs3%2F", "X-Amz-Expires=300", "Security-Token=token"):
         assert part in signed
-    amazon = blobs_s3.connect("s3://b?region=eu-central-1").url("a", method="GET", expires_s=1, headers={})
+    amazon = blobs_s3.connect("s3://b?region=eu-central-1").url("a", expires_s=1)
     assert amazon is not None
     assert amazon.startswith("https://s3.eu-central-1.amazonaws.com/b/a?")
 
