@@ -59,6 +59,7 @@ THIRD_PARTY = {
 }
 
 OF_ONE_ACTOR = {
+    "PIL": "actors/image_worker.py",
     "argon2": "actors/passwords.py",
     "cryptography": "actors/tokens.py",
     "ijson": "actors/imports/json_elements.py",
