@@ -12,8 +12,13 @@ import codecs
 import re
 from typing import Final
 
+from runtime.errors import SettingError
+
 HEAD: Final = 64 << 10
 """Bytes at the beginning and at the end of a file that are kept for looking at."""
+
+SIGNATURE: Final = 14
+"""Bytes that tell an image from all else."""
 
 _LONGEST_MARK = 64
 
@@ -39,6 +44,8 @@ _OFFICE_OPEN_TYPES = {
 }
 _COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
+_PDF = b"%PDF-"
+
 _SCRIPT = (b"<script", b"<?php")
 # names of streams in compound files; all marks are in lower case, as what they are looked for in
 _STREAMS = {
@@ -62,6 +69,43 @@ _PAGE = frozenset(
 _BLOCK = frozenset(("h1", "div", "font", "table", "a", "b", "br", "p", "img"))
 
 
+_OPEN_DOCUMENTS = ("text", "spreadsheet", "presentation", "graphics")
+KNOWN: Final = frozenset(
+    (
+        *(image for _, image in _IMAGES),
+        "application/pdf",
+        "application/zip",
+        *_OFFICE_OPEN_TYPES.values(),
+        *(f"application/vnd.oasis.opendocument.{kind}" for kind in _OPEN_DOCUMENTS),
+        *_STREAMS.values(),
+        "text/plain",
+        *_TEXTS.values(),
+    )
+)
+"""All types that `Content` can tell."""
+
+
+def taken(types: str) -> frozenset[str]:
+    """The types of a list with commas; all that are known when it is empty.
+
+    :raises SettingError: one that cannot be told.
+    """
+    chosen = frozenset(each.strip() for each in types.split(",") if each.strip())
+    if unknown := sorted(chosen - KNOWN):
+        raise SettingError(f"MEDIA_TYPES: {unknown[0]!r} cannot be told; there are {', '.join(sorted(KNOWN))}")
+    return chosen or KNOWN
+
+
+def plain(content_type: str) -> str:
+    """A type as a client wrote it, without parameters, in lower case (RFC 9110 section 8.3.1)."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def is_image_type(kind: str) -> bool:
+    """Whether what has this type is an image."""
+    return kind.startswith("image/")
+
+
 class Content:
     """A file that is looked at piece by piece."""
 
@@ -69,29 +113,54 @@ class Content:
         self._head = b""
         self._tail = b""
         self._marks: set[bytes] = set()
+        self._wanted: tuple[bytes, ...] = _MARKS
+        self._may_be_text = True
         self._binary = False
         self._decoder: codecs.IncrementalDecoder | None = None
 
+    @property
+    def may_be_image(self) -> bool:
+        """Whether it begins like one."""
+        return any(signature.match(self._head) for signature, _ in _IMAGES)
+
     def feed(self, piece: bytes) -> None:
         """The next bytes."""
-        seam = (self._tail[-_LONGEST_MARK:] + piece).lower()
-        self._marks.update(mark for mark in _MARKS if mark not in self._marks and mark in seam)
+        if self._wanted:
+            seam = (self._tail[-_LONGEST_MARK:] + piece).lower()
+            self._marks.update(mark for mark in self._wanted if mark not in self._marks and mark in seam)
+        if self._may_be_text:
+            self._feed_text(piece)
+        if len(self._head) < HEAD:
+            begun = len(self._head) >= SIGNATURE
+            self._head += piece[: HEAD - len(self._head)]
+            if not begun and len(self._head) >= SIGNATURE:
+                self._look_less()
+        self._tail = (self._tail + piece[-HEAD:])[-HEAD:]
+
+    def _feed_text(self, piece: bytes) -> None:
         text = piece
         if len(self._tail) < 2:  # a byte order mark may come in two pieces
             text = self._tail + piece
             if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 self._decoder = codecs.getincrementaldecoder("utf-16")()
         self._binary = self._binary or self._has_binary(text)
-        if len(self._head) < HEAD:
-            self._head += piece[: HEAD - len(self._head)]
-        self._tail = (self._tail + piece[-HEAD:])[-HEAD:]
+
+    def _look_less(self) -> None:
+        """The beginning says what the rest need not be looked at for."""
+        if self.may_be_image:
+            self._wanted, self._may_be_text = _SCRIPT, False
+        elif self._head.startswith(_COMPOUND):
+            self._wanted, self._may_be_text = tuple(_STREAMS), False
+        else:
+            self._wanted = ()
+            self._may_be_text = not (self._head.startswith(_PDF) or _ZIP.match(self._head))
 
     def media_type(self, filename: str) -> str | None:
         """The type of the whole, None for what is not allowed; of texts the extension chooses which."""
         for signature, image in _IMAGES:
             if signature.match(self._head):
                 return None if self._marks.intersection(_SCRIPT) else image
-        if self._head.startswith(b"%PDF-"):
+        if self._head.startswith(_PDF):
             return "application/pdf"
         if _ZIP.match(self._head):
             return self._archive()

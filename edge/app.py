@@ -20,9 +20,10 @@ from edge.api_tokens import ApiTokens
 from edge.auth import AccessTokens
 from edge.call import UNSERVED, Call
 from edge.cors import Origins
+from edge.direct import DirectUploads
 from edge.docs_page import DocsPage
 from edge.endpoint import ActorEndpoint
-from edge.files import Files
+from edge.files import Avatars, Files
 from edge.gate import Gate
 from edge.gathering import GatheringEndpoint
 from edge.listener import Listener
@@ -81,8 +82,13 @@ class Edge:
         self._ready = Readyz(readiness, self.access)
         self._router = Router()
         self._add_routes(client, blobs, keys.of("edge"))
-        files = Files(client=client, blobs=blobs, urls=SignedUrls(keys.signing("media")), clock=clock)
+        urls = SignedUrls(keys.signing("media", settings.signed_url_keys))
+        files = Files(client=client, blobs=blobs, urls=urls, clock=clock)
         self._router.add("GET", files.path, files)
+        avatars = Avatars(client=client, blobs=blobs, urls=urls, clock=clock)
+        self._router.add("GET", avatars.path, avatars)
+        direct = DirectUploads(client=client, blobs=blobs, urls=urls, clock=clock)
+        self._router.add("PUT", direct.path, direct)
         self._observers: dict[tuple[str, str, int], Any] = {}
         self._log = logger().bind()
         self._under_way = 0

@@ -45,9 +45,28 @@ async def read_body(request: web.BaseRequest, limit: int, *, stall_s: float = ST
     try:
         return await _read(request, limit, stall_s)
     except TimeoutError:
-        raise Problem(408, "request.timeout", "The body did not arrive in time.", close=True) from None
+        raise too_slow() from None
     except (RequestPayloadError, ConnectionError):
         raise Problem(400, "request.malformed", "The body did not arrive whole.", close=True) from None
+
+
+async def next_piece(request: web.BaseRequest) -> bytes:
+    """The next bytes of a body that is not held as a whole; none at its end.
+
+    :raises Problem: 408 it stalls, 400 it does not arrive whole.
+    """
+    try:
+        async with asyncio.timeout(STALL_S):
+            return await request.content.readany()
+    except TimeoutError:
+        raise too_slow() from None
+    except (RequestPayloadError, ConnectionError):
+        raise Problem(400, "request.malformed", "The body did not arrive whole.", close=True) from None
+
+
+def too_slow() -> Problem:
+    """A body that stalls, or takes too long in all."""
+    return Problem(408, "request.timeout", "The body did not arrive in time.", close=True)
 
 
 def check_media_type(request: web.BaseRequest) -> None:

@@ -1,7 +1,8 @@
 """Files at signed addresses, where the object store has no addresses of its own: `GET /media/{id}?…`.
 
-The address is the permission; no token is looked at. Conditional requests and ranges after RFC 9110 sections 13 and
-14: one range is served, several are answered with the whole, as is a range that cannot be read.
+The address is the permission; no token is looked at. Pictures of people have addresses without a signature.
+Conditional requests and ranges after RFC 9110 sections 13 and 14: one range is served, several are answered with the
+whole, as is a range that cannot be read.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from actors.contracts.media import GetStoredFile, StoredFile
+from actors.contracts.values import UUID
 from edge.answer import Answer
 from edge.call import Call
 from edge.file_answer import FileAnswer
@@ -24,6 +26,8 @@ from runtime.signed_urls import SignedUrls
 
 ASK_MS = 5_000
 
+_ID = re.compile(UUID)
+_SIDE = re.compile(r"[0-9]{2,3}")
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
 
 
@@ -44,18 +48,21 @@ class Files:
 
     async def answer(self, call: Call) -> Answer:
         """:raises Problem: 403 a changed or expired address, 404 the file was removed, 416, 503."""
-        if self._urls.variant(call.path, call.query, self._clock() // 1000) != "original":
+        variant = self._urls.variant("GET", call.path, call.query, self._clock() // 1000)
+        if variant is None:
             raise Problem(403, "media.signature_invalid", "This address was changed, or has expired.")
+        return await self._serve(call, call.values[0], variant, cache="private, no-cache")
+
+    async def _serve(self, call: Call, id: str, variant: str, *, cache: str) -> Answer:
+        """:raises Problem: 404 there is no such file, 416, 503."""
+        method, headers = call.request.method, call.request.headers
         try:
-            file = await self._client.ask(GetStoredFile(id=call.values[0]), budget_ms=ASK_MS)
+            file = await self._client.ask(GetStoredFile(id=id, variant=variant), budget_ms=ASK_MS)
         except Refusal as refusal:
             raise of_failed(failed(refusal), "media", replayed=False) from None
         except Unavailable as error:
             raise of_unavailable(error, "media") from None
-        return await self._serve(call.request.method, call.request.headers, file)
-
-    async def _serve(self, method: str, headers: Headers, file: StoredFile) -> Answer:
-        common = [("ETag", f'"{file.etag}"'), ("Cache-Control", "private, no-cache"), ("Accept-Ranges", "bytes")]
+        common = [("ETag", f'"{file.etag}"'), ("Cache-Control", cache), ("Accept-Ranges", "bytes")]
         if none_match(headers, file.etag):
             return Answer(304, headers=common)
         common.append(("Content-Disposition", file.disposition))
@@ -85,6 +92,19 @@ class Files:
         except BlobsAway as error:
             raise of_unavailable(error, "media") from None
         return _joined(first, pieces)
+
+
+class Avatars(Files):
+    """The picture of a person, for anyone: a public image as a square of 64, 128 or 256 pixels."""
+
+    path = "/avatars/{id}/{side}"
+
+    async def answer(self, call: Call) -> Answer:
+        """:raises Problem: 404 there is none, or not of this size, 416, 503."""
+        id, side = call.values
+        if not (_ID.match(id) and _SIDE.fullmatch(side)):
+            raise not_found("media")
+        return await self._serve(call, id, f"avatar-{side}", cache="public, max-age=86400")
 
 
 def _wanted(headers: Headers, file: StoredFile) -> tuple[int, int] | None:

@@ -11,10 +11,9 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
-from aiohttp.web_protocol import RequestPayloadError
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
-from edge.body import BODY_S, STALL_S, go_on
+from edge.body import BODY_S, go_on, next_piece, too_slow
 from edge.problems import Problem, invalid, malformed
 from runtime.errors import Fault
 
@@ -40,7 +39,7 @@ class Form(msgspec.Struct, frozen=True):
 
     :param fields: but for the file.
     :param filename: as the client wrote it.
-    :param sha256: of the file.
+    :param sha256: of the file, where it was wanted.
     """
 
     fields: dict[str, str]
@@ -52,12 +51,13 @@ class FormReader:
     """Reads one form.
 
     :param names: of the fields that it may have besides `file`; each may stand there once.
+    :param digest: that of the file is wanted.
     :raises Problem: 415 it is no form, 417 an unknown expectation.
     """
 
     _limit: int | None = None
 
-    def __init__(self, request: web.BaseRequest, names: Collection[str]) -> None:
+    def __init__(self, request: web.BaseRequest, names: Collection[str], *, digest: bool = False) -> None:
         kind, options = parse_options_header(request.headers.get("Content-Type", ""))
         if kind != "multipart/form-data" or "Content-Encoding" in request.headers:
             raise Problem(
@@ -70,7 +70,7 @@ class FormReader:
         self._names = names
         self._room = FIELD_BYTES
         self._parser = PushMultipartParser(boundary, max_header_size=HEADER_BYTES, max_segment_count=PARTS)
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if digest else None
         expectation = request.headers.get("Expect")
         if expectation is not None:
             go_on(request, expectation)
@@ -92,7 +92,7 @@ class FormReader:
             async with asyncio.timeout(BODY_S), aclosing(self._events()) as events:
                 return await self._read(events, store)
         except TimeoutError:
-            raise _too_slow() from None
+            raise too_slow() from None
         except ParserLimitReached as error:
             raise Problem(413, "request.too_large", f"The form is too large: {error}.", close=True) from None
         except MultipartError as error:
@@ -114,7 +114,7 @@ class FormReader:
                 raise _refused(name, "is not known here")
         if filename is None:
             raise _refused(FILE, "is missing")
-        return Form(fields, filename, self._digest.digest())
+        return Form(fields, filename, b"" if self._digest is None else self._digest.digest())
 
     def _name(self, part: MultipartSegment) -> str:
         if part.disposition != "form-data" or part.name is None:
@@ -136,26 +136,18 @@ class FormReader:
             self._room += len(piece)
             if self._limit is None or size > self._limit:
                 raise _too_large(self._limit)
-            self._digest.update(piece)
+            if self._digest is not None:
+                self._digest.update(piece)
             yield bytes(piece)
 
     async def _events(self) -> AsyncGenerator[Event, None]:
-        while piece := await self._piece():
+        while piece := await next_piece(self._request):
             self._room -= len(piece)  # and what of it is the file's does not count
             for event in self._parser.parse(piece):
                 yield event
             if self._room < 0:
                 raise _too_large(None)
         self._parser.close()
-
-    async def _piece(self) -> bytes:
-        try:
-            async with asyncio.timeout(STALL_S):
-                return await self._request.content.readany()
-        except TimeoutError:
-            raise _too_slow() from None
-        except (RequestPayloadError, ConnectionError):
-            raise Problem(400, "request.malformed", "The body did not arrive whole.", close=True) from None
 
 
 async def _text(name: str, events: AsyncIterator[Event]) -> str:
@@ -181,10 +173,6 @@ def _unreadable(why: str) -> Problem:
     problem = malformed(f"The form cannot be read: {why}.")
     problem.close = True
     return problem
-
-
-def _too_slow() -> Problem:
-    return Problem(408, "request.timeout", "The body did not arrive in time.", close=True)
 
 
 def _too_large(limit: int | None) -> Problem:

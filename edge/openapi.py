@@ -12,8 +12,9 @@ import msgspec
 
 from edge.answer import JSON
 from edge.binding import Binder
+from edge.direct import DirectUploads
 from edge.docs_page import DocsPage
-from edge.files import Files
+from edge.files import Avatars, Files
 from edge.operations import Document, Health, Healthz, MetricsPage, Ready, Readyz
 from edge.problems import MEDIA_TYPE, ProblemDetails
 from edge.route import Route
@@ -64,7 +65,7 @@ def document(routes: Sequence[Route], *, server: str) -> bytes:
             "servers": [{"url": server}],
             "security": [{"bearer": []}],
             "tags": [{"name": name} for name in dict.fromkeys([*(route.actor for route in routes), _OPERATIONS])],
-            "paths": {**paths, **_operations(), Files.path: _file()},
+            "paths": {**paths, **_operations(), **_files()},
             "components": {
                 "schemas": components,
                 "parameters": _PARAMETERS,
@@ -195,34 +196,60 @@ def _operations() -> dict[str, Json]:
     }
 
 
+def _files() -> Json:
+    return {Files.path: _file(), Avatars.path: _avatar(), DirectUploads.path: _direct_upload()}
+
+
 def _file() -> Json:
-    names = ("id", "variant", "expires", "key", "signature")
+    return _bytes_of(
+        _at_signed_address(Files, "file", "The address comes from `GET /v1/media/{id}/url`", (403, 404, 500, 503))
+    )
+
+
+def _avatar() -> Json:
+    about = "`avatar_url` of a user leads here; the last part is the number of pixels"
+    operation = _at_signed_address(Avatars, "avatar", about, (404, 500, 503))
+    operation["description"] = f"{about}."
+    operation["parameters"] = [
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}},
+        {"name": "side", "in": "path", "required": True, "schema": {"type": "string", "enum": ["64", "128", "256"]}},
+    ]
+    return _bytes_of(operation)
+
+
+def _bytes_of(operation: Json) -> Json:
     body = {"*/*": {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}}
-    problems = {str(status): {"$ref": f"#/components/responses/{status}"} for status in (403, 404, 500, 503)}
+    operation["responses"] |= {
+        "200": {"description": "OK", "headers": _refs("headers", ("ETag",)), "content": body},
+        "206": {"description": "The range that was asked for.", "content": body},
+        "304": {"description": "The client has it.", "headers": _refs("headers", ("ETag",))},
+        "416": {"description": "The range lies behind the end: `request.range`."},
+    }
+    return {"get": operation}
+
+
+def _direct_upload() -> Json:
+    body = {"*/*": {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}}
+    problems = (400, 403, 404, 408, 413, 415, 422, 500, 503)
+    operation = _at_signed_address(DirectUploads, "send", "The address comes from `POST /v1/media/uploads`", problems)
+    operation["requestBody"] = {"required": True, "content": body}
+    operation["responses"]["204"] = {"description": "The bytes are there; now complete the upload."}
+    return {"put": operation}
+
+
+def _at_signed_address(endpoint: type[Any], name: str, origin: str, problems: Sequence[int]) -> Json:
+    parameters = {"id": "path", "variant": "query", "expires": "query", "key": "query", "signature": "query"}
     return {
-        "get": {
-            "operationId": "file",
-            "summary": inspect.cleandoc(Files.__doc__ or "").partition("\n")[0],
-            "description": "The address comes from `GET /v1/media/{id}/url`, unless the object store has its own.",
-            "tags": ["media"],
-            "security": [],
-            "parameters": [
-                {
-                    "name": name,
-                    "in": "path" if name == "id" else "query",
-                    "required": True,
-                    "schema": {"type": "string"},
-                }
-                for name in names
-            ],
-            "responses": {
-                "200": {"description": "OK", "headers": _refs("headers", ("ETag",)), "content": body},
-                "206": {"description": "The range that was asked for.", "content": body},
-                "304": {"description": "The client has it.", "headers": _refs("headers", ("ETag",))},
-                "416": {"description": "The range lies behind the end: `request.range`."},
-                **problems,
-            },
-        }
+        "operationId": name,
+        "summary": inspect.cleandoc(endpoint.__doc__ or "").partition("\n")[0],
+        "description": f"{origin}, unless the object store has its own.",
+        "tags": ["media"],
+        "security": [],
+        "parameters": [
+            {"name": name, "in": where, "required": True, "schema": {"type": "string"}}
+            for name, where in parameters.items()
+        ],
+        "responses": {str(status): {"$ref": f"#/components/responses/{status}"} for status in problems},
     }
 
 

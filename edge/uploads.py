@@ -55,7 +55,7 @@ class UploadEndpoint(ActorEndpoint):
         """:raises Problem: any answer that is no success."""
         caller = await self._admit(call)
         key = idempotency_key(call.request.headers)
-        reader = FormReader(call.request, self._binder.fields)
+        reader = FormReader(call.request, self._binder.fields, digest=key is not None)
         ticket: Ticket | None = None
 
         async def store(content: AsyncIterator[bytes]) -> None:

@@ -45,6 +45,13 @@ def database(request: pytest.FixtureRequest) -> str | None:
     return url
 
 
+@pytest.fixture(scope="session", params=["files", "s3"])
+def blob_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of an object store."""
+    url: str | None = request.getfixturevalue("s3_url") if request.param == "s3" else None
+    return url or f"file:{tmp_path_factory.mktemp('blobs')}"
+
+
 @pytest.fixture(scope="session")
 async def stage(database: str | None, run_id: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """The user and the task actor; hashing is as cheap as argon2 allows."""

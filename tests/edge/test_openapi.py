@@ -9,8 +9,9 @@ import openapi_spec_validator
 import pytest
 
 from edge import openapi
+from edge.direct import DirectUploads
 from edge.docs_page import DocsPage
-from edge.files import Files
+from edge.files import Avatars, Files
 from edge.operations import Document, Healthz, MetricsPage, Readyz
 from edge.problems import MEDIA_TYPE
 from edge.routes import ROUTES
@@ -29,7 +30,8 @@ def test_document_is_valid(document: dict[str, Any]) -> None:
 def test_every_call_is_in_it_and_nothing_else(document: dict[str, Any]) -> None:
     told = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
     served = {(route.method, route.path) for route in ROUTES}
-    served |= {("GET", each.path) for each in (Healthz, Readyz, MetricsPage, Document, DocsPage, Files)}
+    served |= {("GET", each.path) for each in (Healthz, Readyz, MetricsPage, Document, DocsPage, Files, Avatars)}
+    served.add(("PUT", DirectUploads.path))
     assert told == served
 
 

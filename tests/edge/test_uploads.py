@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -40,13 +41,13 @@ async def ada(house: House) -> Uploader:
 def files(house: House) -> set[Path]:
     """All that lies in the folder of objects, also what is being written."""
     folder = Path(house.app.settings.var_dir) / "media"
-    return {path for path in folder.rglob("*") if path.is_file()}
+    return {Path(parent) / name for parent, _, names in os.walk(folder) for name in names}
 
 
 async def until_only(house: House, kept: set[Path]) -> None:
-    """Until nothing but that is there."""
+    """Until nothing but that is there; of the same content twice, one may have gone meanwhile."""
     deadline = time.monotonic() + 10
-    while files(house) != kept:
+    while not files(house) <= kept:
         assert time.monotonic() < deadline, files(house) - kept
         await asyncio.sleep(0.02)
 
@@ -74,13 +75,13 @@ async def test_the_parts_of_a_form_come_in_any_order(ada: Uploader) -> None:
 
 
 async def test_the_same_upload_with_the_same_key_is_made_once(house: House, ada: Uploader) -> None:
-    first = await ada.post([("file", "a.txt", b"text")], idempotency_key="one")
+    first = await ada.post([("file", "a.txt", b"of its own")], idempotency_key="one")
     assert first.status == 201
     kept = files(house)
-    again = await ada.post([("file", "a.txt", b"text")], boundary="another", idempotency_key="one")
+    again = await ada.post([("file", "a.txt", b"of its own")], boundary="another", idempotency_key="one")
     assert (again.status, again.body) == (201, first.body)
     assert again.headers["Idempotency-Replayed"] == "true"
-    for parts in ([("file", "a.txt", b"texT")], [("file", "b.txt", b"text")]):
+    for parts in ([("file", "a.txt", b"texT")], [("file", "b.txt", b"of its own")]):
         reused = await ada.post(parts, idempotency_key="one")
         assert (reused.status, reused.problem()) == (422, "idempotency.key_reused")
     refused = [await ada.post([("file", "x.png", b"MZ\0\0")], idempotency_key="two") for _ in range(2)]
@@ -147,7 +148,7 @@ async def test_b91_chunked_bodies_are_counted_too(ada: Uploader) -> None:
     ],
 )
 async def test_b92_names_are_cleaned_and_keys_are_ours(house: House, ada: Uploader, given: str, kept: str) -> None:
-    media = await ada.upload(b"text", given)
+    media = await ada.upload(ascii(given[:99]).encode(), given)
     assert media["filename"] == kept
     assert any(path.parts[-2:] == (media["id"], "original") for path in files(house))
     url = await ada.url(media)
@@ -304,7 +305,7 @@ async def test_b98_a_hundred_aborted_uploads_leave_nothing(house: House, ada: Up
 async def test_while_the_task_actor_is_away_nobody_says_that_there_is_no_task(tmp_path: Path) -> None:
     blob_url, keeper = f"file:{tmp_path}/blobs", KeyKeeper()
     blobs = LateBlobs(connect.blobs(Settings(blob_url=blob_url)))
-    media = MediaActor(blobs=blobs, settings=Settings(), signing_key=b"key")
+    media = MediaActor(blobs=blobs, settings=Settings(), signing_keys=[b"key"])
     async with edge_of(tmp_path, keeper, media, blob_url=blob_url) as (_, address), aiohttp.ClientSession() as session:
         ada = Uploader(Api(session, address, keeper.token(), {"id": USER}))
         assert (await ada.post([("file", "a.txt", b"x")])).status == 201

@@ -19,6 +19,7 @@ from runtime.message import Answer, Caller, Envelope, Failed, Grant, Ok, Request
 
 FILE = Path(__file__).with_name("messages.json")
 A_TIME = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+A_DIGEST = "5e" * 32
 AN_ID = "01a20bcc-acb5-7000-971e-45359f8ce9c4"
 
 
@@ -71,7 +72,7 @@ def _plain(info: inspect.Type, name: str) -> Any:
 
 
 def _text(info: inspect.StrType, name: str) -> str:
-    """A text that fits: contracts bound ids, addresses, keys, zones and languages by patterns."""
+    """A text that fits: contracts bound ids, addresses, keys, digests, zones and languages by patterns."""
     for text in (
         f"some {name}",
         AN_ID,
@@ -82,6 +83,7 @@ def _text(info: inspect.StrType, name: str) -> str:
         "none",
         "+4930123456",
         "#808080",
+        A_DIGEST,
     ):
         try:
             msgspec.convert(text, info_type(info))
