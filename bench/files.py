@@ -140,7 +140,12 @@ async def main() -> None:
         if len(sys.argv) > 1:
             settings["BLOB_URL"] = sys.argv[1]
         async with World(folder, settings) as world, aiohttp.ClientSession() as session:
-            running = await world.start()
+            if "BENCH_AMQP_URL" in os.environ:  # then the edge is a process of its own
+                world.settings |= {"BROKER_URL": os.environ["BENCH_AMQP_URL"], "BROKER_PREFIX": "bench-files"}
+                world.settings["CACHE_URL"] = "memory:"
+                for name in ("user", "task", "notify", "media"):
+                    await world.start("--actors", name)
+            running = await world.start(*(["--actors", "edge"] if "BENCH_AMQP_URL" in os.environ else []))
             ada = await Api(session, address).person("Ada")
             await asyncio.to_thread(compare, asyncio.get_running_loop(), ada, running.process.pid, nginx_port)
         await thumbnails(folder)

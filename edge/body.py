@@ -19,6 +19,10 @@ STALL_S = 30.0
 BODY_S = 300.0
 """How long a body may take in all."""
 
+PIECE = 64 << 10
+"""Bytes of a body that is not held as a whole that are taken at once. On their way to the object store they are there
+about five times (parser, form, driver), so this is what many uploads at once cost, beside what the sockets hold."""
+
 DEPTH = 32
 """How deep arrays and objects may be nested."""
 
@@ -57,7 +61,7 @@ async def next_piece(request: web.BaseRequest) -> bytes:
     """
     try:
         async with asyncio.timeout(STALL_S):
-            return await request.content.readany()
+            return await request.content.read(PIECE)
     except TimeoutError:
         raise too_slow() from None
     except (RequestPayloadError, ConnectionError):

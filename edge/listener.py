@@ -17,6 +17,10 @@ HEAD_S = 10.0
 KEEPALIVE_S = 75.0
 """How long a connection may lie idle between requests."""
 
+READ_AHEAD = 16 << 10
+"""Bytes of a body that are read before they are asked for: twice as many stop the reading, but the event loop takes up
+to 256 KiB at once."""
+
 FRESH_ID = "-"
 """The request id of what could not be read as a request."""
 
@@ -83,4 +87,5 @@ class Listener(web.Server):
             access_log=None,
             auto_decompress=False,  # a compressed body is refused, never inflated
             lingering_time=2.0,
+            read_bufsize=READ_AHEAD,
         )

@@ -31,7 +31,10 @@ T = TypeVar("T")
 
 _TRAILER = 512
 _PIECE = 256 << 10
-"""Bytes that are read, and at least written, at once: big enough that the hop to a thread does not count."""
+"""Bytes that are read at once: big enough that the hop to a thread does not count."""
+
+_GATHERED = 64 << 10
+"""Bytes that are written at once, at least: each of many writers waits for its thread with as many in hand."""
 
 _THREADS = 4
 _MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -83,7 +86,7 @@ class FileBlobs:
             piece = bytearray()
             async for chunk in chunks:
                 piece += chunk
-                if len(piece) >= _PIECE:
+                if len(piece) >= _GATHERED:
                     await self._run(draft.write, piece)
                     piece = bytearray()
             await self._run(draft.write, piece)

@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import datetime
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -106,7 +107,7 @@ def connect(url: str) -> Blobs:
 
 
 class S3Blobs:
-    """Holds at most one part of each object that is being written, and a piece of each that is read."""
+    """Holds at most a piece of each object that is written or read; a part that is being gathered lies in a file."""
 
     lacks: ClassVar[frozenset[str]] = frozenset()
 
@@ -151,20 +152,23 @@ class S3Blobs:
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], *, content_type: str) -> BlobInfo:
         check_key(key)
-        parts = _cut(chunks)
-        first = await anext(parts)
-        if len(first) < _PART:
+        with SpooledTemporaryFile(_PIECE) as part:
+            return await self._put(key, _Parts(chunks, part), content_type)
+
+    async def _put(self, key: str, parts: _Parts, content_type: str) -> BlobInfo:
+        size = await parts.next()
+        if size < _PART:
             with _translated():
                 stored = await self._client.put_object(
-                    Bucket=self._bucket.name, Key=key, Body=first, ContentType=content_type
+                    Bucket=self._bucket.name, Key=key, Body=parts.file, ContentLength=size, ContentType=content_type
                 )
-            return _info(key, len(first), stored["ETag"], content_type, system_clock())
+            return _info(key, size, stored["ETag"], content_type, system_clock())
         with _translated():
             upload = await self._client.create_multipart_upload(
                 Bucket=self._bucket.name, Key=key, ContentType=content_type
             )
         try:
-            return await self._put_parts(key, upload["UploadId"], first, parts, content_type)
+            return await self._put_parts(key, upload["UploadId"], size, parts, content_type)
         except BaseException:
             with suppress(BlobsAway):  # then `sweep` removes it
                 await self._abort(key, upload["UploadId"])
@@ -285,26 +289,28 @@ class S3Blobs:
                     raise
                 await self._client.create_bucket(Bucket=self._bucket.name)
 
-    async def _put_parts(
-        self, key: str, upload_id: str, first: bytes, rest: AsyncIterator[bytes], content_type: str
-    ) -> BlobInfo:
+    async def _put_parts(self, key: str, upload_id: str, first: int, parts: _Parts, content_type: str) -> BlobInfo:
         done: list[CompletedPartTypeDef] = []
-        size = 0
-        part: bytes | None = first
-        while part is not None:
+        total, size = 0, first
+        while size:
             number = len(done) + 1
             with _translated():
                 sent = await self._client.upload_part(
-                    Bucket=self._bucket.name, Key=key, UploadId=upload_id, PartNumber=number, Body=part
+                    Bucket=self._bucket.name,
+                    Key=key,
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    Body=parts.file,
+                    ContentLength=size,
                 )
             done.append({"PartNumber": number, "ETag": sent["ETag"]})
-            size += len(part)
-            part = await anext(rest, None)
+            total += size
+            size = await parts.next()
         with _translated():
             stored = await self._client.complete_multipart_upload(
                 Bucket=self._bucket.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": done}
             )
-        return _info(key, size, stored["ETag"], content_type, system_clock())
+        return _info(key, total, stored["ETag"], content_type, system_clock())
 
     async def _abort(self, key: str, upload_id: str) -> None:
         with _translated():
@@ -315,16 +321,36 @@ class S3Blobs:
                     raise
 
 
-async def _cut(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in parts of one size, the last one shorter or equal; one empty part for nothing."""
-    buffer = bytearray()
-    async for chunk in chunks:
-        buffer += chunk
-        while len(buffer) > _PART:
-            part = bytes(memoryview(buffer)[:_PART])
-            del buffer[:_PART]
-            yield part
-    yield bytes(buffer)
+class _Parts:
+    """Chunks gathered into parts of one size, the last one shorter: in a file, for a hundred uploads at once would be
+    half a gibibyte of memory.
+
+    :ivar file: the present part, at its beginning.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes], file: SpooledTemporaryFile[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+        self.file = file
+
+    async def next(self) -> int:
+        """Go on to the next part; its bytes, 0 when there are no more."""
+        self.file.seek(0)
+        self.file.truncate()
+        size = self._write(self._rest, 0)
+        while size < _PART:
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                break
+            size = self._write(chunk, size)
+        self.file.seek(0)
+        return size
+
+    def _write(self, chunk: bytes, size: int) -> int:
+        room = _PART - size
+        self.file.write(chunk[:room])
+        self._rest = chunk[room:]
+        return size + min(room, len(chunk))
 
 
 @contextmanager
