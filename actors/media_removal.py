@@ -63,7 +63,7 @@ class MediaRemoval(Actor[MediaRecords]):
 
     @handles
     async def drop_with_owner(self, event: UserDeleted, ctx: Context[MediaRecords]) -> None:
-        """Remove the files that were an erased person's alone, and their name on the others."""
+        """Remove the files that were an erased person's alone; those of tasks stay there, and are nobody's."""
         ctx.tell(RemoveFiles(owner_id=event.user_id))
 
     @handles

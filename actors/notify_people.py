@@ -74,4 +74,4 @@ class People:
         await self._postman.send(mail)
         async with ctx.finish() as records:
             await records.mail_sent(mail.id, ctx.now)
-        ctx.note(f"mail {mail.id} handed over: {mail.subject}")
+        ctx.note(f"mail {mail.id} handed over")  # its subject names people, and notes outlive them

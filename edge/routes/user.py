@@ -1,5 +1,6 @@
 """Calls that the user actor answers."""
 
+from actors.contracts.media import VouchForAvatar
 from actors.contracts.task_people import VouchForCompanion, VouchForDeparture
 from actors.contracts.user import (
     DeleteMe,
@@ -25,6 +26,7 @@ from actors.contracts.user_totp import BeginTotp, ConfirmTotp, DisableTotp
 from edge.route import Route, Vouch, delete, get, patch, post, put
 
 _COMPANION = Vouch(VouchForCompanion, user_id="id")
+_AVATAR = Vouch(VouchForAvatar, media_id="avatar_media_id", required=True)
 _DEPARTURE = Vouch(VouchForDeparture, required=True)
 
 ROUTES: tuple[Route, ...] = (
@@ -43,7 +45,7 @@ ROUTES: tuple[Route, ...] = (
     post("/v1/password-resets", AskForReset, public=True, rate="auth", accepted=True),
     put("/v1/password-resets", ResetPassword, public=True, rate="auth"),
     get("/v1/me", GetMe, scope="profile:read"),
-    patch("/v1/me", UpdateMe, scope="profile:write"),
+    patch("/v1/me", UpdateMe, scope="profile:write", grants=(_AVATAR,)),
     delete("/v1/me", DeleteMe, body=True, grants=(_DEPARTURE,)),
     post("/v1/me/password", ChangePassword),
     post("/v1/me/email-verification", ResendVerification, scope="profile:write", rate="auth", accepted=True),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import io
+import zipfile
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -265,6 +267,23 @@ async def test_b98_what_nobody_completes_is_swept_away(office: Office) -> None:
         await complete(office, begun)
     await begin(office, b"", size=50_000)
     await begin(office, b"", size=50_000)
+
+
+async def test_b96_archives_are_stored_as_they_are_and_never_unpacked(office: Office) -> None:
+    link = zipfile.ZipInfo("link")
+    link.external_attr = 0o120777 << 16
+    for name, content in (("../../outside", b"x"), (link, b"/etc/passwd"), ("bomb", bytes(10 << 20))):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name, content)
+        sent = buffer.getvalue()
+        for media in (
+            await office.file(sent, "a.zip"),
+            await direct(office, sent, "b.zip", "application/zip", visibility="public"),
+        ):
+            assert (media.content_type, media.size) == ("application/zip", len(sent))
+            assert await office.content(media) == sent
+            assert len(await office.folder(media)) <= 1
 
 
 async def test_the_same_content_as_through_the_edge_is_stored_once(office: Office) -> None:

@@ -18,6 +18,7 @@ from actors.contracts.media import (
     OpenUpload,
     RemoveFiles,
 )
+from actors.contracts.user import UserDeleted
 from actors.media_removal import AT_ONCE
 from runtime.errors import Conflict, Invalid, NotFound
 from tests.actors.conftest import schemas
@@ -80,25 +81,27 @@ async def test_nothing_is_attached_to_a_task_that_is_gone_not_even_on_an_old_gra
 
 
 async def test_files_go_with_their_owner_and_attachments_stay(office: Office) -> None:
-    task = await office.task(await office.project())
+    project = await office.project()
+    await office.join(project, office.bob, "owner")
+    task = await office.task(project)
     alone, public = await office.file(b"alone"), await office.file(b"public", visibility="public")
     attached, twice = await office.file(b"attached", task_id=task.id), await office.file(b"attached")
     pending = await office.ticket(b"pending")
     others = await office.file(b"alone", caller=office.bob)
-    await office.stage.given(RemoveFiles(owner_id=office.ada))
+    await office.stage.given(UserDeleted(user_id=office.ada, version=7))
     left = await office.objects()
     for id in (alone.id, public.id, twice.id, pending.id):
         assert not any(id in key for key in left)
         with pytest.raises(NotFound):
             await office.stage.ask(GetMedia(id=id), caller=office.ada)
     assert await office.content(others) == b"alone"
-    grants = await office.word(task.id, office.ada)
-    shown = await office.stage.ask(GetMedia(id=attached.id), caller=office.ada, grants=grants)
+    grants = await office.word(task.id, office.bob)
+    shown = await office.stage.ask(GetMedia(id=attached.id), caller=office.bob, grants=grants)
     assert (shown.owner_id, shown.id) == (None, attached.id)
     assert await office.content(shown) == b"attached"
     assert await office.stage.ask(ListRecentMedia(), caller=office.ada) == []
     # an owner of the project can still remove it, and then nothing is left
-    await office.stage.ask(DeleteMedia(id=attached.id), caller=office.ada, grants=grants)
+    await office.stage.ask(DeleteMedia(id=attached.id), caller=office.bob, grants=grants)
     assert not await office.folder(attached)
 
 

@@ -38,6 +38,7 @@ class Form(NamedTuple):
 
 PUBLIC, SESSION = "public", "session"
 FILE = Form("a.txt", b"text")
+ANNOUNCED = {"filename": "a.txt", "content_type": "text/plain", "size": 1}
 ARCHIVE = Form("a.json", b"{}", (("format", "github-archive"),))
 NEW_USER = {"email": "{unique}@example.org", "password": "correct horse battery staple", "name": "New"}
 
@@ -109,6 +110,8 @@ TABLE = (
     Row("POST /v1/notifications/read", "notifications:write",   "401 204 204 401 204 403", {"ids": "all"}),
     # media
     Row("POST /v1/media", "media:write",                        "401 201 201 401 201 403", FILE),
+    Row("POST /v1/media/uploads", "media:write",                "401 201 201 401 201 403", ANNOUNCED),
+    Row("POST /v1/media/{id}/complete", "media:write",          "401 200 404 401 404 403"),
     Row("GET /v1/media/{id}", "media:read",                     "401 200 404 401 404 403"),
     Row("DELETE /v1/media/{id}", "media:write",                 "401 204 404 401 404 403"),
     Row("GET /v1/media/{id}/url", "media:read",                 "401 200 404 401 404 403"),

@@ -247,6 +247,20 @@ async def test_an_avatar_is_shown_to_anyone(house: House, ada: Uploader) -> None
         assert (hidden.status, hidden.problem()) == (404, "media.not_found"), path
 
 
+async def test_an_avatar_is_chosen_among_ones_own_public_images(house: House, ada: Uploader) -> None:
+    eve = await house.person("Eve")
+    media = await ada.upload(image("PNG", (90, 90)), "x.png", visibility="public")
+    private = await ada.upload(image("PNG", (90, 80)), "x.png")
+    others = await eve.upload(image("PNG", (90, 70)), "x.png", visibility="public")
+    for refused in (private, others):
+        answer = await ada.api("PATCH", "/v1/me", {"avatar_media_id": refused["id"]})
+        assert [fault["pointer"] for fault in answer.json["errors"]] == ["/avatar_media_id"]
+    answer = await ada.api("PATCH", "/v1/me", {"avatar_media_id": media["id"]})
+    assert (answer.status, answer.json["avatar_url"]) == (200, f"{house.address}/avatars/{media['id']}/256")
+    cleared = await ada.api("PATCH", "/v1/me", {"avatar_media_id": None})
+    assert cleared.json["avatar_url"] is None
+
+
 def test_an_address_outlives_the_change_of_its_key() -> None:
     keys = Keys(b"a secret")
     old, both, new = [SignedUrls(keys.signing("media", names)) for names in ("1", "2,1", "2")]
