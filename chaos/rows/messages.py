@@ -39,7 +39,7 @@ async def _ferried(scene: Scene, ferry: Ferry) -> None:
 
 @row(
     "F40",
-    "a request that crashes its consumer, among a thousand",
+    "a request that crashes its consumer, among others",
     "it is a dead letter, no innocent one is",
     only(503, 504),
 )
@@ -85,7 +85,7 @@ async def malformed(scene: Scene) -> None:
     async with scene.fault("malformed"):
         for number, body in enumerate(bodies):
             for queue in ("task.requests", "task.events", "notify.events"):
-                await house.queues.put(queue, body + bytes([number]))
+                await house.queues.put(queue, body + queue.encode() + bytes([number]))  # each of its own digest
     await scene.calm(3)
     dead = [*await scene.dead_letters("task"), *await scene.dead_letters("notify")]
     scene.expect(len(dead) == 3 * len(bodies), f"{len(dead)} of {3 * len(bodies)} are dead letters")
