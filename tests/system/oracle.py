@@ -161,9 +161,11 @@ class Load:
         return [operation for operation in self.all if operation.failed]
 
     def recovered_after(self, moment: float, until: float = math.inf) -> float:
-        """Seconds from `moment` until 99 % of what was sent before `until` succeeded again; a single failure is let pass."""
+        """Seconds from `moment` until 99 % of what had ended by `until` succeeded again; a single failure is let pass."""
         sent = sorted(
-            (each for each in self.all if moment < each.sent_at <= until), key=lambda each: each.sent_at, reverse=True
+            (each for each in self.all if each.sent_at > moment and each.sent_at + each.took_s <= until),
+            key=lambda each: each.sent_at,
+            reverse=True,
         )
         failed = 0
         for count, each in enumerate(sent, 1):
