@@ -44,18 +44,16 @@ def away() -> Iterator[None]:
     """Whatever the library raises inside becomes `BrokerAway`.
 
     It rejects a waiting call with whatever closed its channel, even a bare `Exception` or a `CancelledError` that
-    nobody asked for; only a cancellation of this very task passes.
+    nobody asked for. Only a cancellation of this very task passes, also one that it has answered with another error.
     """
     try:
         yield
     except TroupeError:
         raise
-    except asyncio.CancelledError as error:
+    except (Exception, asyncio.CancelledError) as error:
         task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise BrokerAway("the message broker") from error
-    except Exception as error:
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error
         raise BrokerAway("the message broker") from error
 
 
@@ -343,12 +341,16 @@ class Wire:
         :raises BrokerAway: no answer.
         """
         with away():
-            async with self.connection.channel() as channel:
-                try:
-                    declared = await channel.declare_queue(queue, passive=True)
-                except ChannelNotFoundEntity:
-                    return 0
-                return declared.declaration_result.message_count or 0
+            # a channel that is given up half open breaks the whole connection: whoever asks can leave, it goes on
+            return await asyncio.shield(self._count(queue))
+
+    async def _count(self, queue: str) -> int:
+        async with self.connection.channel() as channel:
+            try:
+                declared = await channel.declare_queue(queue, passive=True)
+            except ChannelNotFoundEntity:
+                return 0
+            return declared.declaration_result.message_count or 0
 
     def write(self, frames: bytes) -> None:
         """Send whole frames; those of one tick leave in one write."""

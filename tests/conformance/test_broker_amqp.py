@@ -7,6 +7,7 @@ import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -144,6 +145,24 @@ async def until_renewed(world: AmqpWorld, broker: Broker, before: str) -> None:
         return broker.available and broker.reply_queue != before
 
     await until(world, reached)
+
+
+async def test_who_is_cancelled_while_it_asks_is_not_told_that_the_broker_is_away(pair: Pair) -> None:
+    """At any point of a question: the library answers some cancellations with an error of another kind."""
+
+    async def ask_for_ever() -> None:
+        while True:
+            with suppress(BrokerAway):
+                await pair.asker.depth("task")
+            await asyncio.sleep(0)
+
+    for steps in range(0, 600, 3):
+        asking = asyncio.create_task(ask_for_ever())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking], timeout=2)
+        assert asking.cancelled(), f"cancelled after {steps} steps of the loop, it went on"
 
 
 async def test_f14_all_connections_cut(proxy: Wiretap, pair: Pair) -> None:
