@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from actors.contracts.task import TaskAccess
 from actors.records.media import MediaRecords, MediaRow
+from actors.requests import caller_of
 from runtime.context import Context
-from runtime.errors import Conflict, Fault, Forbidden, Invalid, NotFound, Refusal, Unauthenticated
+from runtime.errors import Conflict, Fault, Forbidden, Invalid, NotFound, Refusal
 from runtime.message import decoder
 
 
@@ -18,7 +19,7 @@ async def seen(id: str, ctx: Context[MediaRecords]) -> tuple[MediaRow, TaskAcces
     if media is None:
         raise no_media()
     access = None if media.task_id is None else task_access(media.task_id, ctx)
-    private = access is not None if media.task_id is not None else media.owner_id == caller_id(ctx)
+    private = access is not None if media.task_id is not None else media.owner_id == caller_of(ctx)
     if media.visibility == "private" and not private:
         raise no_media()
     return media, access
@@ -43,13 +44,6 @@ def no_attaching(task_id: str | None, ctx: Context[MediaRecords], *, keep: bool 
     if access.role == "viewer":
         return Forbidden("auth.forbidden", "your role in this project does not allow this", keep=keep)
     return in_trash(keep=keep) if access.deleted else None
-
-
-def caller_id(ctx: Context[MediaRecords]) -> str:
-    """:raises Unauthenticated: nobody in particular asks."""
-    if ctx.caller.id is None:
-        raise Unauthenticated("auth.required", "sign in first")
-    return ctx.caller.id
 
 
 def no_media() -> NotFound:

@@ -26,14 +26,15 @@ from actors.contracts.media import (
 from actors.contracts.values import rfc3339
 from actors.file_names import disposition
 from actors.images import Images
-from actors.media_access import caller_id, no_media, not_ready, seen, task_access
+from actors.media_access import no_media, not_ready, seen, task_access
 from actors.media_direct import MediaDirect
 from actors.media_intake import WEBP, Intake
 from actors.media_pictures import AVATARS, MediaPictures
 from actors.media_removal import MediaRemoval
 from actors.media_types import is_image_type, taken
-from actors.pages import cursor, place
+from actors.pages import paged, place
 from actors.records.media import MediaRecords, MediaRow, folder_of
+from actors.requests import caller_of
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import NotFound
@@ -175,16 +176,12 @@ class MediaActor(MediaDirect, MediaPictures, MediaRemoval):
         if task_access(query.id, ctx) is None:
             raise NotFound("task.not_found", "there is no such task")
         rows = await ctx.records.of_task(query.id, limit=query.limit + 1, after=place(query, query.cursor))
-        items = [row.view() for row in rows[: query.limit]]
-        if len(rows) <= query.limit:
-            return Page(items)
-        last = rows[query.limit - 1]
-        return Page(items, cursor(query, last.created_at, last.id))
+        return paged(query, query.limit, rows, MediaRow.view, lambda row: (row.created_at, row.id))
 
     @handles
     async def recent(self, query: ListRecentMedia, ctx: Context[MediaRecords]) -> list[Media]:
         """The caller's own newest files."""
-        return [row.view() for row in await ctx.records.newest_of(caller_id(ctx), limit=query.limit)]
+        return [row.view() for row in await ctx.records.newest_of(caller_of(ctx), limit=query.limit)]
 
     async def resync(self, ctx: Context[MediaRecords], after: str | None) -> str | None:
         """Tell the next tasks' counts again."""

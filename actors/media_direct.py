@@ -21,11 +21,12 @@ from actors.contracts.media import (
 )
 from actors.contracts.values import Ticket, rfc3339
 from actors.file_names import cleaned
-from actors.media_access import caller_id, no_attaching, no_media, seen
+from actors.media_access import no_attaching, no_media, seen
 from actors.media_intake import Looked, Served, workplace
 from actors.media_types import plain
 from actors.media_uploads import DAY_MS, MediaUploads, incoming_key, no_room, not_allowed, original_key
 from actors.records.media import MediaRecords, MediaRow, folder_of
+from actors.requests import caller_of
 from runtime.actor import handles
 from runtime.context import Context, OutsideContext
 from runtime.errors import Forbidden, Invalid, Later, TooLarge, Unavailable
@@ -57,7 +58,7 @@ class MediaDirect(MediaUploads):
         Refuses `media.type_not_allowed`, `request.too_large`, `quota.exceeded`, a task that the caller does not see,
         `auth.forbidden` and `task.deleted`.
         """
-        owner_id, kind = caller_id(ctx), plain(command.content_type)
+        owner_id, kind = caller_of(ctx), plain(command.content_type)
         if kind not in self._types:
             raise not_allowed("no file of this type is taken here")
         if command.size > self._direct_limit:
@@ -97,7 +98,7 @@ class MediaDirect(MediaUploads):
         `quota.exceeded`; emits MediaAttached.
         """
         media, _ = await seen(command.id, ctx)
-        if media.owner_id != caller_id(ctx):
+        if media.owner_id != caller_of(ctx):
             raise Forbidden("auth.forbidden", "only its uploader can complete this file")
         if media.status == "ready":
             return media.view()

@@ -11,9 +11,10 @@ from actors.contracts.values import rfc3339
 from actors.media_access import in_trash, no_media, seen
 from actors.media_uploads import incoming_key, original_key
 from actors.records.media import MediaRecords, MediaRow, folder_of
+from actors.requests import check_match
 from runtime.actor import Actor, handles
 from runtime.context import Context
-from runtime.errors import Forbidden, PreconditionFailed
+from runtime.errors import Forbidden
 
 AT_ONCE: Final = 100
 """Files that are removed in one transaction."""
@@ -34,8 +35,7 @@ class MediaRemoval(Actor[MediaRecords]):
             raise Forbidden("auth.forbidden", "its uploader or an owner of its project can remove this file")
         if access is not None and access.deleted:
             raise in_trash()
-        if command.if_match is not None and media.version not in command.if_match:
-            raise PreconditionFailed("request.precondition_failed", "the file has changed since; look at it again")
+        check_match(command.if_match, media.version, "file")
         if not await self._delete(media, ctx):
             raise no_media()
 

@@ -16,10 +16,11 @@ from actors.contracts.media import (
 )
 from actors.contracts.values import Ticket, rfc3339
 from actors.file_names import cleaned
-from actors.media_access import caller_id, no_attaching, no_media, no_task
+from actors.media_access import no_attaching, no_media, no_task
 from actors.media_intake import Intake, Served, workplace
 from actors.media_types import is_image_type
 from actors.records.media import MediaRecords, MediaRow, folder_of
+from actors.requests import caller_of
 from runtime.actor import Actor, every, handles
 from runtime.context import Context, OutsideContext
 from runtime.errors import Conflict, Later, Refusal, TroupeError, Unsupported
@@ -47,7 +48,7 @@ class MediaUploads(Actor[MediaRecords]):
     async def open_upload(self, command: OpenUpload, ctx: Context[MediaRecords]) -> Ticket:
         """Leave to put a file into the object store."""
         id = ctx.new_id()
-        media = MediaRow(id=id, owner_id=caller_id(ctx), created_at=ctx.now, expires_at=ctx.now + HOUR_MS)
+        media = MediaRow(id=id, owner_id=caller_of(ctx), created_at=ctx.now, expires_at=ctx.now + HOUR_MS)
         await ctx.records.add(media)
         return Ticket(id=id, key=original_key(id), limit=self._limit)
 
@@ -79,7 +80,7 @@ class MediaUploads(Actor[MediaRecords]):
             raise refusal
         media = MediaRow(
             id=id,
-            owner_id=caller_id(ctx),
+            owner_id=caller_of(ctx),
             task_id=command.task_id,
             filename=filename,
             content_type=looked.kind or "",

@@ -23,12 +23,13 @@ from actors.contracts.task_project import MemberAdded
 from actors.contracts.values import rfc3339
 from actors.letters import Letters, title
 from actors.notify_people import People
-from actors.pages import cursor, place
+from actors.pages import paged, place
 from actors.postman import Postman
 from actors.records.notify import NotificationRow, NotifyRecords, Told
+from actors.requests import caller_of
 from runtime.actor import Actor, every, handles
 from runtime.context import Context, OutsideContext
-from runtime.errors import Unauthenticated, Unavailable
+from runtime.errors import Unavailable
 from runtime.message import Page, Tick
 from runtime.policy import PATIENT
 from runtime.ports import Mail, Mailer
@@ -132,23 +133,19 @@ class NotifyActor(People, Actor[NotifyRecords]):
     async def list_notifications(self, query: ListNotifications, ctx: Context[NotifyRecords]) -> Page[Notification]:
         """The caller's, newest first."""
         told = await ctx.records.page_of(
-            _caller(ctx), unread=query.unread, limit=query.limit + 1, after=place(query, query.cursor)
+            caller_of(ctx), unread=query.unread, limit=query.limit + 1, after=place(query, query.cursor)
         )
-        items = [_view(each) for each in told[: query.limit]]
-        if len(told) <= query.limit:
-            return Page(items)
-        last = told[query.limit - 1].notification
-        return Page(items, cursor(query, last.created_at, last.id))
+        return paged(query, query.limit, told, _view, lambda each: (each.notification.created_at, each.notification.id))
 
     @handles
     async def count_unread(self, query: CountUnread, ctx: Context[NotifyRecords]) -> Unread:
         """How many of the caller's wait to be read."""
-        return Unread(unread=await ctx.records.unread(_caller(ctx)))
+        return Unread(unread=await ctx.records.unread(caller_of(ctx)))
 
     @handles
     async def read(self, command: ReadNotifications, ctx: Context[NotifyRecords]) -> None:
         """Mark some of the caller's, or all, as read."""
-        await ctx.records.read(_caller(ctx), None if command.ids == "all" else command.ids, ctx.now)
+        await ctx.records.read(caller_of(ctx), None if command.ids == "all" else command.ids, ctx.now)
 
     # ------------------------------------------------------------------------------------ mail
 
@@ -186,12 +183,6 @@ class NotifyActor(People, Actor[NotifyRecords]):
             return None
         headline = title(notification.kind, told.actor_name, notification.about)
         return self._letters.notification(notification.id, recipient.email, recipient.name, headline, notification.body)
-
-
-def _caller(ctx: Context[NotifyRecords]) -> str:
-    if ctx.caller.id is None:
-        raise Unauthenticated("auth.required", "sign in first")
-    return ctx.caller.id
 
 
 def _audience(event: TaskUpdated | TaskCompleted | TaskDeleted | CommentAdded) -> Iterable[str]:

@@ -1,15 +1,19 @@
-"""Cursors: an opaque place in a listing, stable while rows are added, useless for any other listing."""
+"""Pages of listings, and cursors: an opaque place in one, stable while rows are added, useless for any other."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from runtime.errors import Fault, Invalid
-from runtime.message import Query, encode, wire_name
+from runtime.message import Page, Query, encode, wire_name
+
+Row = TypeVar("Row")
+Item = TypeVar("Item")
 
 After = tuple[int | str, str]
 """A row's key in the order of its listing, and its id, which breaks ties."""
@@ -29,6 +33,23 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
 
 
 _decode = msgspec.msgpack.Decoder(_Place).decode
+
+
+def paged(
+    listing: Query[Page[Item]],
+    limit: int,
+    rows: Sequence[Row],
+    view: Callable[[Row], Item],
+    at: Callable[[Row], After],
+) -> Page[Item]:
+    """The page of these rows, as they are shown.
+
+    :param limit: how many rows are on a page.
+    :param rows: up to one more than that: it says that there is another page.
+    :param at: a row's key in the order of the listing, and its id.
+    """
+    items = [view(row) for row in rows[:limit]]
+    return Page(items, cursor(listing, *at(rows[limit - 1])) if len(rows) > limit else None)
 
 
 def cursor(listing: Query[Any], key: int | str, id: str) -> str:

@@ -24,9 +24,10 @@ from actors.contracts.task import (
     VouchForTask,
 )
 from actors.contracts.values import rfc3339
-from actors.pages import cursor, place
-from actors.records.task import Entry, TaskRecords, TaskRow
+from actors.pages import paged, place
+from actors.records.task import Entry, Seen, TaskRecords, TaskRow
 from actors.records.task_list import order, page
+from actors.requests import caller_of, check_match
 from actors.task_changes import change_task, emit_consequences, entry, tell_of_changes
 from actors.task_comments import Comments
 from actors.task_fields import new_task, position
@@ -40,8 +41,6 @@ from actors.task_rights import (
     EVERYONE,
     WRITERS,
     barred,
-    caller_of,
-    check_match,
     locked_task_for,
     no_task,
     task_for,
@@ -145,11 +144,7 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Imports, Act
         """Tasks of the caller's projects that meet all filters."""
         by = order(query.sort)
         seen = await page(ctx.records.session, query, caller_of(ctx), place(query, query.cursor, by.key_type))
-        items = [each.view() for each in seen[: query.limit]]
-        if len(seen) <= query.limit:
-            return Page(items)
-        last = seen[query.limit - 1].task
-        return Page(items, cursor(query, by.key(last), last.id))
+        return paged(query, query.limit, seen, Seen.view, lambda each: (by.key(each.task), each.task.id))
 
     @handles
     async def update(self, command: UpdateTask, ctx: Context[TaskRecords]) -> Task:

@@ -9,9 +9,10 @@ import msgspec
 from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskUpdated, UpdateTask
 from actors.contracts.values import Versions
 from actors.records.task import Entry, Link, TaskRecords, TaskRow
+from actors.requests import check_match
 from actors.task_fields import changed_task
 from actors.task_mentions import Known, Mentions
-from actors.task_rights import WRITERS, check_kept, check_match, task_for
+from actors.task_rights import WRITERS, check_kept, task_for
 from runtime.context import Context
 from runtime.errors import Conflict
 

@@ -19,10 +19,11 @@ from actors.contracts.task_comment import (
     UpdateComment,
 )
 from actors.contracts.values import rfc3339
-from actors.pages import cursor, place
+from actors.pages import paged, place
 from actors.records.comment import CommentRow, SeenComment
 from actors.records.task import TaskRecords
-from actors.task_rights import EVERYONE, WRITERS, caller_of, check_match, forbidden, in_trash, task_for
+from actors.requests import caller_of, check_match
+from actors.task_rights import EVERYONE, WRITERS, forbidden, in_trash, task_for
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import NotFound
@@ -70,11 +71,7 @@ class Comments:
         await task_for(query.id, ctx, *EVERYONE)
         after = place(query, query.cursor)
         rows = await ctx.records.comments.page_of(query.id, limit=query.limit + 1, after=after)
-        items = [row.view() for row in rows[: query.limit]]
-        if len(rows) <= query.limit:
-            return Page(items)
-        last = rows[query.limit - 1]
-        return Page(items, cursor(query, last.created_at, last.id))
+        return paged(query, query.limit, rows, CommentRow.view, lambda row: (row.created_at, row.id))
 
     @handles
     async def update_comment(self, command: UpdateComment, ctx: Context[TaskRecords]) -> Comment:

@@ -33,9 +33,10 @@ from actors.imports.conversion import Conversion, read_line
 from actors.imports.item import ImportedTask, Unreadable
 from actors.records.imports import ImportRow
 from actors.records.task import TaskRecords
+from actors.requests import caller_of
 from actors.task_arrivals import bring, count_new
 from actors.task_projects import open_project
-from actors.task_rights import WRITERS, barred, caller_of
+from actors.task_rights import WRITERS, barred
 from runtime.actor import every, handles
 from runtime.context import Context, OutsideContext
 from runtime.errors import Fault, Invalid, NotFound

@@ -7,10 +7,11 @@ from msgspec import UNSET
 
 from actors.contracts.task_label import GREY, CreateLabel, DeleteLabel, Label, ListLabels, UpdateLabel
 from actors.contracts.task_project import ProjectRole
-from actors.pages import cursor, place
+from actors.pages import paged, place
 from actors.records.task import TaskRecords
+from actors.requests import caller_of, check_match
 from actors.task_changes import unlink_everywhere
-from actors.task_rights import EVERYONE, WRITERS, caller_of, check_match, forbidden, project_for
+from actors.task_rights import EVERYONE, WRITERS, forbidden, project_for
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Conflict, NotFound
@@ -36,8 +37,7 @@ class Labels:
         await project_for(query.id, ctx, *EVERYONE)
         after = place(query, query.cursor, str)
         labels = await ctx.records.labels.page_of(query.id, limit=query.limit + 1, after=after[1] if after else None)
-        items = labels[: query.limit]
-        return Page(items, cursor(query, "", items[-1].id) if len(labels) > query.limit else None)
+        return paged(query, query.limit, labels, lambda label: label, lambda label: ("", label.id))
 
     @handles
     async def update_label(self, command: UpdateLabel, ctx: Context[TaskRecords]) -> Label:

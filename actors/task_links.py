@@ -13,8 +13,9 @@ from actors.contracts.task import (
     WatchTask,
 )
 from actors.records.task import TaskRecords, ids
+from actors.requests import caller_of, check_match
 from actors.task_changes import change_task
-from actors.task_rights import EVERYONE, caller_of, check_kept, check_match, locked_task_for, task_for
+from actors.task_rights import EVERYONE, check_kept, locked_task_for, task_for
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Invalid, NotFound

@@ -9,8 +9,8 @@ from actors.contracts.task_project import EraseProject
 from actors.contracts.user import Person, UserCreated, UserDeleted, UserUpdated
 from actors.records.people import eldest, forget_author, is_needed, projects_of, share_a_project
 from actors.records.task import TaskRecords
+from actors.requests import caller_of
 from actors.task_changes import unlink_everywhere
-from actors.task_rights import caller_of
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Conflict, NotFound

@@ -26,12 +26,13 @@ from actors.contracts.task_project import (
 )
 from actors.contracts.user import Person
 from actors.contracts.values import rfc3339
-from actors.pages import cursor, place
+from actors.pages import paged, place
 from actors.project_keys import candidates
 from actors.records.project import ProjectRecords, ProjectRow
 from actors.records.task import TaskRecords
+from actors.requests import caller_of, check_match
 from actors.task_changes import unlink_everywhere
-from actors.task_rights import EVERYONE, caller_of, check_match, forbidden, project_for
+from actors.task_rights import EVERYONE, forbidden, project_for
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Conflict, NotFound
@@ -55,11 +56,9 @@ class Projects:
         """The projects that the caller takes part in, newest first."""
         after = place(query, query.cursor)
         rows = await ctx.records.projects.page_of(caller_of(ctx), limit=query.limit + 1, after=after)
-        items = [project.view(role) for project, role in rows[: query.limit]]
-        if len(rows) <= query.limit:
-            return Page(items)
-        last, _ = rows[query.limit - 1]
-        return Page(items, cursor(query, last.created_at, last.id))
+        return paged(
+            query, query.limit, rows, lambda row: row[0].view(row[1]), lambda row: (row[0].created_at, row[0].id)
+        )
 
     @handles
     async def get_project(self, query: GetProject, ctx: Context[TaskRecords]) -> Project:
@@ -131,11 +130,7 @@ class Projects:
         await project_for(query.id, ctx, *EVERYONE)
         after = place(query, query.cursor)
         found = await ctx.records.projects.members_of(query.id, limit=query.limit + 1, after=after)
-        items = [member for _, member in found[: query.limit]]
-        if len(found) <= query.limit:
-            return Page(items)
-        added_at, last = found[query.limit - 1]
-        return Page(items, cursor(query, added_at, last.user_id))
+        return paged(query, query.limit, found, lambda row: row[1], lambda row: (row[0], row[1].user_id))
 
     @handles
     async def set_member(self, command: SetMember, ctx: Context[TaskRecords]) -> Member:

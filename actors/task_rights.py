@@ -5,21 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from actors.contracts.task_project import ProjectRole
-from actors.contracts.values import Versions
 from actors.records.project import ProjectRow
 from actors.records.task import Seen, TaskRecords
+from actors.requests import caller_of
 from runtime.context import Context
-from runtime.errors import Conflict, Forbidden, NotFound, PreconditionFailed, Refusal, Unauthenticated
+from runtime.errors import Conflict, Forbidden, NotFound, Refusal
 
 EVERYONE: Final[tuple[ProjectRole, ...]] = ("owner", "editor", "viewer")
 WRITERS: Final[tuple[ProjectRole, ...]] = ("owner", "editor")
-
-
-def caller_of(ctx: Context[TaskRecords]) -> str:
-    """:raises Unauthenticated: nobody knows who is asking."""
-    if ctx.caller.id is None:
-        raise Unauthenticated("auth.required", "sign in first")
-    return ctx.caller.id
 
 
 async def project_for(id: str, ctx: Context[TaskRecords], *allowed: ProjectRole) -> tuple[ProjectRow, ProjectRole]:
@@ -74,9 +67,3 @@ def check_kept(seen: Seen) -> None:
 
 def in_trash() -> Conflict:
     return Conflict("task.deleted", "the task is in the trash; restore it first")
-
-
-def check_match(versions: Versions, version: int, kind: str) -> None:
-    """`If-Match` (RFC 9110 section 13.1.1). Refuses `request.precondition_failed`."""
-    if versions is not None and version not in versions:
-        raise PreconditionFailed("request.precondition_failed", f"the {kind} has changed since; read it again")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from actors.contracts.task import GetTaskSummary, TaskSummary
 from actors.contracts.values import milliseconds
 from actors.records.task import TaskRecords
-from actors.task_rights import caller_of
+from actors.requests import caller_of
 from runtime.actor import handles
 from runtime.context import Context
 

@@ -24,8 +24,9 @@ from actors.contracts.user import (
 )
 from actors.contracts.values import Versions
 from actors.records.user import Account, UserRecords
+from actors.requests import caller_of, check_match
 from actors.tokens import digest, random_token
-from actors.user_part import UserPart, caller_of, check_match, folded, no_account, note, own_account
+from actors.user_part import UserPart, folded, no_account, note, own_account
 from runtime.actor import handles
 from runtime.context import Context, OutsideContext
 from runtime.errors import Conflict, Fault, Invalid, Later, NotFound, Throttled
@@ -171,7 +172,7 @@ async def changed(ctx: Context[UserRecords], id: str, *, if_match: Versions = No
         before = await ctx.records.account(id)
         if before is None:
             return None
-        check_match(if_match, before)
+        check_match(if_match, before.version, "account")
         after = msgspec.structs.replace(before, **fields)
         if after == before:
             return before

@@ -18,10 +18,12 @@ from actors.contracts.user_admin import (
     PromoteUser,
 )
 from actors.contracts.values import rfc3339
-from actors.pages import cursor, place
+from actors.pages import paged, place
+from actors.records.audit import AuditRow
 from actors.records.user import Account, UserRecords
+from actors.requests import check_match
 from actors.user_accounts import changed, last_admin
-from actors.user_part import UserPart, check_match, end_sessions, folded, note, own_account
+from actors.user_part import UserPart, end_sessions, folded, note, own_account
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Forbidden, NotFound
@@ -40,11 +42,7 @@ class Admins(UserPart):
         accounts = await ctx.records.page_of(
             q=query.q, role=query.role, status=query.status, limit=query.limit + 1, after=place(query, query.cursor)
         )
-        items = [account.user() for account in accounts[: query.limit]]
-        if len(accounts) <= query.limit:
-            return Page(items)
-        last = accounts[query.limit - 1]
-        return Page(items, cursor(query, last.created_at, last.id))
+        return paged(query, query.limit, accounts, Account.user, lambda account: (account.created_at, account.id))
 
     @handles
     async def get_user(self, query: GetUser, ctx: Context[UserRecords]) -> Profile:
@@ -69,7 +67,7 @@ class Admins(UserPart):
         before = await ctx.records.account(command.id)
         if before is None:
             raise _no_user()
-        check_match(command.if_match, before)
+        check_match(command.if_match, before.version, "account")
         wanted: dict[str, Any] = {
             field: value for field in ("role", "status") if (value := getattr(command, field)) is not UNSET
         }
@@ -100,23 +98,7 @@ class Admins(UserPart):
         rows = await ctx.records.audit.page_of(
             user_id=query.user_id, action=query.action, limit=query.limit + 1, before=after[1] if after else None
         )
-        items = [
-            AuditEntry(
-                id=row.id,
-                action=row.action,
-                actor_id=row.actor_id,
-                user_id=row.user_id,
-                at=rfc3339(row.at),
-                ip=ip,
-                user_agent=user_agent,
-                detail=row.detail,
-            )
-            for row, ip, user_agent in rows[: query.limit]
-        ]
-        if len(rows) <= query.limit:
-            return Page(items)
-        last, *_ = rows[query.limit - 1]
-        return Page(items, cursor(query, last.at, last.id))
+        return paged(query, query.limit, rows, _entry, lambda row: (row[0].at, row[0].id))
 
     async def _make_first_admin(self, email: str, password: str, ctx: Context[UserRecords]) -> None:
         """The one of the settings, unless there is such an account: whoever has it may be somebody else."""
@@ -162,6 +144,20 @@ async def _tell_edges(before: Account, after: Account, ctx: Context[UserRecords]
         await end_sessions(after.id, ctx.records, ctx, role=role, active=active)
     elif role is not None or active is not None:
         await ctx.records.access.add(after.id, ctx.now, role=role, active=active)
+
+
+def _entry(found: tuple[AuditRow, str | None, str | None]) -> AuditEntry:
+    row, ip, user_agent = found
+    return AuditEntry(
+        id=row.id,
+        action=row.action,
+        actor_id=row.actor_id,
+        user_id=row.user_id,
+        at=rfc3339(row.at),
+        ip=ip,
+        user_agent=user_agent,
+        detail=row.detail,
+    )
 
 
 def _no_user() -> NotFound:

@@ -10,7 +10,6 @@ from typing import Final, Protocol
 import msgspec
 
 from actors.contracts.user import Role
-from actors.contracts.values import Versions
 from actors.passwords import Passwords, normal
 from actors.records.attempts import Attempt, Reserved
 from actors.records.audit import AuditRow
@@ -18,7 +17,7 @@ from actors.records.user import Account, UserRecords
 from actors.tokens import SigningKey
 from runtime.actor import Actor
 from runtime.context import Context, OutsideContext
-from runtime.errors import Fault, Forbidden, Invalid, PreconditionFailed, Refusal, Throttled, Unauthenticated
+from runtime.errors import Fault, Forbidden, Invalid, Refusal, Throttled, Unauthenticated
 from runtime.keys import Sealer
 
 DAY_MS: Final = 24 * 3600 * 1000
@@ -140,13 +139,6 @@ async def own_account(ctx: Context[UserRecords]) -> Account:
     return account
 
 
-def caller_of(ctx: Context[UserRecords]) -> str:
-    """:raises Unauthenticated: nobody knows who is asking."""
-    if ctx.caller.id is None:
-        raise Unauthenticated("auth.required", "sign in first")
-    return ctx.caller.id
-
-
 def no_account() -> Unauthenticated:
     return Unauthenticated("auth.token_invalid", "the account of this token does not exist")
 
@@ -154,12 +146,6 @@ def no_account() -> Unauthenticated:
 def throttled(reserved: Reserved) -> Throttled:
     wait_ms = max(reserved.account_wait_ms, reserved.network_wait_ms)
     return Throttled("auth.throttled", "too many failed attempts; wait before the next one", retry_after=wait_ms / 1000)
-
-
-def check_match(versions: Versions, account: Account) -> None:
-    """`If-Match` (RFC 9110 section 13.1.1). Refuses `request.precondition_failed`."""
-    if versions is not None and account.version not in versions:
-        raise PreconditionFailed("request.precondition_failed", "the account has changed since; read it again")
 
 
 def folded(email: str) -> str:

@@ -17,12 +17,13 @@ from actors.contracts.user_session import (
     Session,
 )
 from actors.contracts.values import rfc3339
-from actors.pages import cursor, place
+from actors.pages import paged, place
 from actors.records.session import SessionRow
 from actors.records.user import Account, UserRecords
+from actors.requests import caller_of
 from actors.tokens import digest, random_token
 from actors.user_keys import SigningKeys
-from actors.user_part import DAY_MS, Tried, caller_of, end_sessions, folded, note
+from actors.user_part import DAY_MS, Tried, end_sessions, folded, note
 from actors.user_second_factor import SecondFactor
 from runtime.actor import handles
 from runtime.context import Context, OutsideContext
@@ -94,11 +95,13 @@ class Sessions(SecondFactor, SigningKeys):
         """The caller's own, newest first."""
         after = place(query, query.cursor)
         rows = await ctx.records.sessions.page_of(caller_of(ctx), ctx.now, limit=query.limit + 1, after=after)
-        items = [_view(row, current=row.id == ctx.caller.session) for row in rows[: query.limit]]
-        if len(rows) <= query.limit:
-            return Page(items)
-        last = rows[query.limit - 1]
-        return Page(items, cursor(query, last.created_at, last.id))
+        return paged(
+            query,
+            query.limit,
+            rows,
+            lambda row: _view(row, current=row.id == ctx.caller.session),
+            lambda row: (row.created_at, row.id),
+        )
 
     @handles
     async def end_session(self, command: EndSession, ctx: Context[UserRecords]) -> None:

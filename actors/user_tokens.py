@@ -16,11 +16,12 @@ from actors.contracts.user_token import (
     TokenHolder,
 )
 from actors.contracts.values import milliseconds
-from actors.pages import cursor, place
+from actors.pages import paged, place
 from actors.records.api_token import ApiTokenRow
 from actors.records.user import UserRecords
+from actors.requests import caller_of
 from actors.tokens import digest, random_token
-from actors.user_part import UserPart, caller_of, note, own_account
+from actors.user_part import UserPart, note, own_account
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Fault, Invalid, NotFound, Unauthenticated
@@ -57,11 +58,7 @@ class ApiTokens(UserPart):
         """The caller's, newest first."""
         after = place(query, query.cursor)
         rows = await ctx.records.api_tokens.page_of(caller_of(ctx), limit=query.limit + 1, after=after)
-        items = [row.view() for row in rows[: query.limit]]
-        if len(rows) <= query.limit:
-            return Page(items)
-        last = rows[query.limit - 1]
-        return Page(items, cursor(query, last.created_at, last.id))
+        return paged(query, query.limit, rows, ApiTokenRow.view, lambda row: (row.created_at, row.id))
 
     @handles
     async def revoke_token(self, command: RevokeToken, ctx: Context[UserRecords]) -> None:
