@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """See `EPILOG`."""
     parser = argparse.ArgumentParser(
         prog="./dev prove",
-        description=sys.modules["chaos.prove"].__doc__,
+        description=__doc__,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

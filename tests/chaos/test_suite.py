@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +18,7 @@ from chaos.row import Mark, Point, Result, adds, answers, errors, only, recovers
 from chaos.scene import Fault, Scene, quantile
 from tests.conformance.proxy import Proxy
 from tests.system.oracle import Load, Operation, Reckoning
-from tests.system.world import Api
+from tests.system.world import ROOT, Api
 
 
 def scene(*operations: Operation, fault: tuple[float, float] = (10, 20)) -> Scene:
@@ -167,3 +169,25 @@ def test_the_command_line_says_everything(capsys: pytest.CaptureFixture[str], tm
             main(wrong)
         assert ended.value.code == 2
     assert "F99" in capsys.readouterr().err
+
+
+async def _run(*command: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+@pytest.mark.parametrize("module", ["chaos", "chaos.prove"])
+async def test_each_command_explains_itself(module: str) -> None:
+    code, said = await _run(module, "--help")
+    assert (code, f"usage: ./dev {module.rpartition('.')[2]} " in said) == (0, True), said
+    code, said = await _run(module, "--no-such-thing")
+    assert (code, "no-such-thing" in said) == (2, True), said
+
+
+async def test_prove_says_in_one_line_what_became_of_what_was_acknowledged() -> None:
+    code, said = await _run("chaos.prove", "--seconds", "2")
+    assert code == 0, said
+    assert re.search(r"^\d+ requests, [1-9]\d* kills: [1-9]\d* writes acknowledged, 0 lost, 0 duplicated$", said, re.M)
