@@ -24,10 +24,16 @@ IDLE_S = 0.6
 """Seconds that a transaction of a process that stands still may hold its locks. Its siblings wait for them, each with a
 connection in hand: so less than anybody waits for a connection."""
 
-PLAN_S = 120.0
-"""Seconds that a statement stays prepared. Its plan is the server's until the table is analyzed, also one that was made
-while the table was small, so it is made anew now and then. Planning each time (`plan_cache_mode`) was
-measured to cost 0.7 instead of 0.4 ms of the server's time for the inbox and outbox of a command."""
+_PLANS = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "join_collapse_limit": "1",
+}
+"""The server keeps a prepared statement's plan until the table is analyzed, and one made while the table was small
+would read all of it, or join from its wrong end, when it has grown. So plans do not depend on how large a table is:
+joins are made in the order in which they are written, row by row, through indexes
+(https://www.postgresql.org/docs/current/runtime-config-query.html)."""
 
 _ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -55,10 +61,10 @@ async def connected(address: str, schema: str, name: str) -> Connection:
             timeout=CONNECT_S,
             command_timeout=STATEMENT_S,
             statement_cache_size=500,
-            max_cached_statement_lifetime=PLAN_S,
             server_settings={
                 "application_name": name,
                 "search_path": f'"{schema}"',
+                **_PLANS,
                 "jit": "off",  # compiling costs more than our short statements take
                 "statement_timeout": f"{STATEMENT_S + 1:.0f}s",
                 "idle_in_transaction_session_timeout": f"{IDLE_S * 1000:.0f}ms",
