@@ -114,6 +114,13 @@ class Actor(Generic[Rec]):
         never had its copy; the id of the last one, or None when there are no more."""
         return None
 
+    async def beat(self, records: Rec) -> Event | None:
+        """What watchers should know, several times a second from each replica: they notice when it stays away.
+
+        :param records: on the reader.
+        """
+        return None
+
     async def stop(self) -> None:
         """Runs when the last message was handled: let go of what the actor itself opened."""
 

@@ -20,6 +20,7 @@ import msgspec
 from config.settings import DEVELOPMENT_KEY, Settings
 from runtime import connect, files, stagehands
 from runtime.actor import Actor
+from runtime.beat import Beat, has_beat
 from runtime.client import Client
 from runtime.consumer import Consumer
 from runtime.context import Clock, Ids, system_clock
@@ -198,6 +199,8 @@ class App:
         start(f"{name}.parked", ParkedLoop(dispatch).run)
         start(f"{name}.housekeeping", lambda: self._housekeep(store))
         start(f"{name}.gauges", lambda: self._measure(name, store, broker))
+        if has_beat(dispatch.actor):
+            start(f"{name}.beat", Beat(dispatch.actor, store, broker).run)
         for handler in dispatch.table.values():
             if handler.every_ms:
                 start(f"{name}.{handler.method}", Timer(dispatch, handler, self._clock).run)

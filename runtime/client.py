@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -17,6 +17,7 @@ from runtime.message import (
     IN_PROGRESS,
     Caller,
     Envelope,
+    Event,
     Failed,
     Grant,
     Ok,
@@ -29,10 +30,11 @@ from runtime.message import (
     raised,
     reply_type,
     ttl_ms,
+    unframe,
     unframe_answers,
     wire_name,
 )
-from runtime.ports import Broker
+from runtime.ports import Broker, Subscription
 from runtime.silence import Silence
 from runtime.telemetry import Metrics, logger
 
@@ -111,6 +113,7 @@ class Client:
         self._typical_s: dict[str, float] = {}
         self._silence = Silence()
         self._sweeping: asyncio.TimerHandle | None = None
+        self._watching: list[Callable[[], None]] = []
         broker.on_reply(self._replied)
         broker.on_returned(self._returned)
 
@@ -188,8 +191,33 @@ class Client:
         self._typical_s[envelope.type] = typical + (took - typical) * (QUICKER if took < typical else SLOWER)
         return Outcome(reply, reply.by not in ("", nonce))
 
+    async def watch(
+        self, kinds: Sequence[type[Event]], heard: Callable[[str, Event], None], *, anew: Callable[[], None]
+    ) -> Subscription:
+        """See every event of these types that is published from now on, in this process, whoever else consumes it.
+
+        Events carry no authority: take one as a hint to ask. What is published while the broker is away is missed.
+
+        :param heard: gets its id and the event; the same one may come twice.
+        :param anew: called after each reconnect: something may have been missed, from now on nothing is.
+        """
+        types = {wire_name(kind): kind for kind in kinds}
+
+        def deliver(body: bytes) -> None:
+            try:
+                for envelope in unframe(body, b"")[0]:
+                    if envelope.type in types:
+                        heard(envelope.id, cast(Event, decoder(types[envelope.type]).decode(envelope.body)))
+            except (MessageError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                logger().warning("watch.unreadable", reason=str(error))
+
+        self._watching.append(anew)
+        return await self._broker.watch(list(types), deliver)
+
     def reconnected(self) -> None:
-        """The reply queue has a new name: whoever still waits is asked for again now."""
+        """The reply queue has a new name: whoever still waits is asked for again now, and watchers begin anew."""
+        for anew in self._watching:
+            anew()
         loop = asyncio.get_running_loop()
         for pending in self._pending.values():
             pending.round = max(pending.round, 1)

@@ -141,6 +141,15 @@ class Broker(Protocol):
         """Likewise, of the `dead` queue."""
         ...
 
+    async def watch(self, routes: Sequence[str], deliver: Callable[[bytes], None]) -> Subscription:
+        """Receive, in this process, the body of every event of these types that is published from now on.
+
+        Each watcher gets its own copy, at most once, and keeps no event from being confirmed: what is published while
+        this process is not connected never comes. All that is published after `on_change` told of being available
+        does, so whoever must not miss anything asks for the present state then. One that raises is logged.
+        """
+        ...
+
     def on_reply(self, deliver: Callable[[bytes], None]) -> None:
         """Set once, before `open`: receives the body of every reply."""
         ...

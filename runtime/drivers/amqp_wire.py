@@ -140,7 +140,7 @@ class Lane(Channel):
         )
 
     def declare_private_queue(self, name: str) -> None:
-        """A queue of this connection, gone with it."""
+        """A queue of this connection, gone with it, or with its consumer."""
         self._tell(spec.Queue.Declare(queue=name, exclusive=True, auto_delete=True, nowait=True))
 
     def bind(self, queue: str, exchange: str, key: str) -> None:

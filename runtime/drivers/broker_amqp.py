@@ -1,7 +1,8 @@
 """The broker over AMQP 0-9-1: RabbitMQ from 3.10 on.
 
 Names, all behind the prefix of the installation: topic exchange `events`; for each actor the queues `requests`
-(classic or quorum, a setting), `events` and `dead` (quorum); for each process one exclusive queue `reply.<random>`.
+(classic or quorum, a setting), `events` and `dead` (quorum); for each process one exclusive queue `reply.<random>`, and
+one `watch.<random>` for each of its watchers.
 RabbitMQ refuses to declare a queue anew with other arguments: whoever changes them in `_declare` renames the queue.
 That is what keeps a file to one host: `file.<setting>` carries its fingerprint as an argument, and lives as long as a
 process that has the file consumes from it.
@@ -107,6 +108,47 @@ class AmqpSubscription:
                 wire.cut(f"the broker has lost the consumer of {self._queue}")
 
 
+class AmqpWatcher:
+    """Events as they are published: a queue of its own on each wire that comes, gone with it."""
+
+    def __init__(self, prefix: str, exchange: str, routes: Sequence[str], deliver: Callable[[bytes], None]) -> None:
+        self._prefix = prefix
+        self._exchange = exchange
+        self._routes = routes
+        self._deliver = deliver
+        self._lane: Lane | None = None
+        self._queue = ""
+        self._paused = False
+        self._turn = asyncio.Lock()
+
+    async def start(self, wire: Wire) -> None:
+        """:raises BrokerAway: the wire is lost; the next one will start it."""
+        async with self._turn:
+            if self._paused:
+                return
+            lane = await wire.lane()
+            self._queue = f"{self._prefix}.watch.{secrets.token_hex(8)}"
+            lane.declare_private_queue(self._queue)
+            for route in self._routes:
+                lane.bind(self._queue, self._exchange, route)
+            await lane.consume(self._queue, lambda held: self._deliver(held.body), no_ack=True)
+            self._lane = lane
+
+    async def pause(self) -> None:
+        async with self._turn:
+            if not self._paused:
+                self._paused = True
+                if self._lane is not None:
+                    with suppress(BrokerAway):  # the wire is lost, and its queue with it
+                        await self._lane.cancel()
+
+    async def check(self, wire: Wire) -> None:
+        """Cut the wire when the broker knows of no consumer."""
+        async with self._turn:
+            if not self._paused and self._lane is not None and await self._lane.consumers_of(self._queue) == 0:
+                wire.cut("the broker has lost a watcher of events")
+
+
 class _Names(NamedTuple):
     """The queues of one actor."""
 
@@ -133,7 +175,7 @@ class AmqpBroker:
         if request_queue_type == "quorum":
             self._request_arguments["x-delivery-limit"] = DELIVERY_LIMIT
         self._topology = Topology(actors=(), bindings={})
-        self._subscriptions: list[AmqpSubscription] = []
+        self._subscriptions: list[AmqpSubscription | AmqpWatcher] = []
         self._plain: Lane | None = None
         self._sure: Lane | None = None
         self._replies: Lane | None = None
@@ -216,7 +258,12 @@ class AmqpBroker:
         return await self._consume(self._names(actor).dead, deliver, prefetch)
 
     async def _consume(self, queue: str, deliver: Callable[[Delivery], None], prefetch: int) -> Subscription:
-        subscription = AmqpSubscription(queue, deliver, prefetch)
+        return await self._start(AmqpSubscription(queue, deliver, prefetch))
+
+    async def watch(self, routes: Sequence[str], deliver: Callable[[bytes], None]) -> Subscription:
+        return await self._start(AmqpWatcher(self._prefix, self._exchange, routes, deliver))
+
+    async def _start(self, subscription: AmqpSubscription | AmqpWatcher) -> Subscription:
         self._subscriptions.append(subscription)
         wire = self._consuming.wire
         if wire is not None:

@@ -113,6 +113,29 @@ class MemorySubscription:
             self.queue.take_back(parcel)
 
 
+class MemoryWatcher:
+    """Sees events as they are published."""
+
+    def __init__(self, routes: Sequence[str], deliver: Callable[[bytes], None]) -> None:
+        self.routes = frozenset(routes)
+        self._deliver = deliver
+        self._open = True
+
+    async def pause(self) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        self._open = False
+
+    def show(self, body: bytes) -> None:
+        """Hand it over, unless it has left meanwhile."""
+        if self._open:
+            try:
+                self._deliver(body)
+            except Exception:
+                log.exception("a watcher's callback failed")
+
+
 class MemoryQueue:
     """Messages that wait, and the consumers that share them in turn.
 
@@ -181,6 +204,7 @@ class Queues:
     def __init__(self) -> None:
         self.actors: dict[str, ActorQueues] = {}
         self.replies: dict[str, Callable[[bytes], None]] = {}
+        self.watchers: list[MemoryWatcher] = []
         self._bindings: dict[str, dict[str, MemoryQueue]] = {}
 
     def declare(self, topology: Topology) -> None:
@@ -210,6 +234,7 @@ class MemoryBroker:
         self._returned: Callable[[str, bytes], None] | None = None
         self._told: Callable[[bool], None] | None = None
         self._subscriptions: list[MemorySubscription] = []
+        self._watchers: list[MemoryWatcher] = []
         self._unsettled: dict[str, asyncio.Future[bool]] = {}
 
     def on_reply(self, deliver: Callable[[bytes], None]) -> None:
@@ -232,6 +257,10 @@ class MemoryBroker:
         for subscription in self._subscriptions:
             subscription.leave()
         self._subscriptions.clear()
+        for watcher in self._watchers:
+            watcher.leave()
+            self._queues.watchers.remove(watcher)
+        self._watchers.clear()
         for confirm in self._unsettled.values():
             confirm.set_result(False)
         self._unsettled.clear()
@@ -263,6 +292,8 @@ class MemoryBroker:
         if known is not None:  # published again because its consumers are slow: once is enough
             return known
         confirm: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if self.available and not publication.direct:
+            self._show(publication)
         targets = self._queues.targets(publication) if self.available else None
         if not targets:
             confirm.set_result(targets is not None)
@@ -281,6 +312,11 @@ class MemoryBroker:
             queue.put(Parcel(publication.body, settled=settled))
         return confirm
 
+    def _show(self, publication: Publication) -> None:
+        for watcher in self._queues.watchers:
+            if publication.route in watcher.routes:
+                asyncio.get_running_loop().call_soon(watcher.show, publication.body)
+
     async def consume_requests(self, actor: str, deliver: Callable[[Delivery], None], *, prefetch: int) -> Subscription:
         return self._consume(self._queues.actors[actor].requests, deliver, prefetch)
 
@@ -296,6 +332,12 @@ class MemoryBroker:
         queue.consumers.append(subscription)
         queue.wake()
         return subscription
+
+    async def watch(self, routes: Sequence[str], deliver: Callable[[bytes], None]) -> Subscription:
+        watcher = MemoryWatcher(routes, deliver)
+        self._watchers.append(watcher)
+        self._queues.watchers.append(watcher)
+        return watcher
 
     async def depth(self, actor: str) -> Mapping[str, int]:
         if not self.available:

@@ -158,6 +158,47 @@ class Unbinding(MemoryBroker):
         await super().open(Topology(topology.actors, bindings))
 
 
+class Blind(MemoryBroker):
+    """Shows an event to the first watcher only."""
+
+    def _show(self, publication: Publication) -> None:
+        for watcher in self._queues.watchers[:1]:
+            watcher.show(publication.body)
+
+
+class Seizing(MemoryBroker):
+    """A watcher takes what it sees away from the consumers."""
+
+    async def watch(self, routes: Sequence[str], deliver: Callable[[bytes], None]) -> Subscription:
+        for route in routes:
+            self._queues._bindings.pop(route, None)
+        return await super().watch(routes, deliver)
+
+
+class Staring(MemoryBroker):
+    """Does not stop watching when it is told to."""
+
+    async def watch(self, routes: Sequence[str], deliver: Callable[[bytes], None]) -> Subscription:
+        await super().watch(routes, deliver)
+        return Restless.Deaf()
+
+
+class Flinching(MemoryBroker):
+    """A fault of the callback is the end of watching."""
+
+    async def watch(self, routes: Sequence[str], deliver: Callable[[bytes], None]) -> Subscription:
+        failed = False
+
+        def once(body: bytes) -> None:
+            nonlocal failed
+            if not failed:
+                failed = True
+                deliver(body)
+                failed = False
+
+        return await super().watch(routes, once)
+
+
 class Silent(MemoryBroker):
     def on_returned(self, deliver: Callable[[str, bytes], None]) -> None:
         """Tells no one that a request went nowhere."""
@@ -217,6 +258,10 @@ BROKEN: dict[type[MemoryBroker], tuple[str, ...]] = {
     Timeless: ("a_request_that_expired_is_never_delivered",),
     Restless: ("a_paused_consumer_takes_nothing_new_and_settles_what_it_holds",),
     Unbinding: ("an_event_reaches_each_bound_queue_once",),
+    Blind: ("each_watcher_sees_each_event_of_its_types_once",),
+    Seizing: ("watching_takes_nothing_from_consumers",),
+    Staring: ("a_watcher_that_was_paused_or_is_gone_sees_nothing",),
+    Flinching: ("a_watcher_whose_callback_fails_sees_what_comes_next",),
     Silent: ("a_request_to_no_queue_is_returned_to_its_asker",),
     Immortal: ("an_event_that_always_comes_back_dies",),
     Cutting: ("what_was_sent_before_the_end_arrives",),

@@ -441,8 +441,11 @@ async def promise_what_was_sent_before_the_end_arrives(world: World) -> None:
 
 Promise = Callable[[World], Awaitable[None]]
 
-PROMISES: list[Promise] = [
-    each
-    for name, each in inspect.getmembers(sys.modules[__name__], inspect.iscoroutinefunction)
-    if name.startswith("promise_")
-]
+
+def promises_of(module: str) -> list[Promise]:
+    """All that a module has."""
+    found = inspect.getmembers(sys.modules[module], inspect.iscoroutinefunction)
+    return [each for name, each in found if name.startswith("promise_")]
+
+
+PROMISES = promises_of(__name__)

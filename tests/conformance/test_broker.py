@@ -11,9 +11,12 @@ from runtime.drivers import broker_amqp, broker_memory
 from runtime.drivers.broker_memory import MemoryBroker
 from runtime.errors import SettingError
 from runtime.ports import Publication
+from tests.conformance import broker_promises, watch_promises
 from tests.conformance.broken_brokers import BROKEN, Shuffling
-from tests.conformance.broker_promises import PROMISES, Inbox, Promise
+from tests.conformance.broker_promises import Inbox, Promise
 from tests.conformance.broker_worlds import AmqpWorld, MemoryWorld
+
+PROMISES = [*broker_promises.PROMISES, *watch_promises.PROMISES]
 
 
 @pytest.fixture

@@ -27,9 +27,10 @@ from pamqp.base import Frame
 from runtime.drivers import amqp_link, broker_amqp
 from runtime.errors import BrokerAway, StartError
 from runtime.ports import Broker, Delivery, Publication
-from tests.conformance.broker_promises import LONG, TOPOLOGY, Inbox, until, until_depth
+from tests.conformance.broker_promises import LONG, TOPOLOGY, Inbox, confirmed, until, until_depth
 from tests.conformance.broker_worlds import AmqpWorld
 from tests.conformance.proxy import Proxy
+from tests.conformance.watch_promises import Sights
 
 
 class Wiretap(Proxy):
@@ -170,6 +171,21 @@ async def test_f14_all_connections_cut(proxy: Wiretap, pair: Pair) -> None:
     await proxy.cut()
     assert await pair.recovery_s(before) <= 2
     assert pair.changes == [True, False, True]
+
+
+async def test_f14_a_watcher_sees_what_is_published_once_the_broker_is_back(
+    proxy: Wiretap, world: AmqpWorld, pair: Pair
+) -> None:
+    sights = Sights(world)
+    await pair.asker.watch(["unheard_of"], sights.show)
+    for round in range(3):
+        before = pair.asker.reply_queue
+        await proxy.cut()
+        await until_renewed(world, pair.asker, before)
+        await until_available(world, pair.actor, True)
+        body = b"%d" % round
+        assert await confirmed(world, pair.actor, Publication("1", "unheard_of", body)) == [True]
+        assert await sights.until(body) == [body]
 
 
 async def test_f14_all_connections_closed_by_the_server(proxy: Wiretap, pair: Pair) -> None:

@@ -1,0 +1,54 @@
+"""The heartbeat of an actor: what its watchers should know, said again and again, so that silence is noticed.
+
+A beat is an event straight from the store's present state to whoever watches: no outbox row, no inbox, nobody's queue.
+Every replica has its own, so one that dies or stands still is not missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from runtime.actor import Actor
+from runtime.context import Ids
+from runtime.errors import StoreAway
+from runtime.message import Envelope, encode, frame, wire_name
+from runtime.ports import Broker, Publication, Store
+from runtime.telemetry import logger
+
+EVERY_S = 0.4
+"""So that one beat may be lost within the second after which a watcher takes silence for what it is."""
+
+
+class Beat:
+    """Beats for one actor in one process."""
+
+    def __init__(self, actor: Actor[Any], store: Store, broker: Broker) -> None:
+        self._actor = actor
+        self._store = store
+        self._broker = broker
+        self._new_id = Ids()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self.step()
+            await asyncio.sleep(EVERY_S)
+
+    async def step(self) -> None:
+        """One beat; none while store or broker are away."""
+        if not self._broker.available:
+            return
+        try:
+            event = await self._actor.beat(self._actor.records(self._store.reader))
+        except StoreAway as error:
+            logger().warning("beat.store_away", actor=self._actor.name, reason=str(error))
+            return
+        if event is not None:
+            kind, id = wire_name(type(event)), self._new_id()
+            await self._broker.publish([Publication(id, kind, frame([Envelope(id, kind, "", encode(event))]))])
+
+
+def has_beat(actor: Actor[Any]) -> bool:
+    """Whether there is anything that it says."""
+    return type(actor).beat is not Actor.beat
