@@ -26,7 +26,7 @@ from actors.contracts.values import Versions
 from actors.records.user import Account, UserRecords
 from actors.requests import caller_of, check_match
 from actors.tokens import digest, random_token
-from actors.user_part import UserPart, folded, no_account, note, own_account
+from actors.user_part import UserPart, change_access, folded, no_account, note, own_account
 from runtime.actor import handles
 from runtime.context import Context, OutsideContext
 from runtime.errors import Conflict, Fault, Invalid, Later, NotFound, Throttled
@@ -140,7 +140,7 @@ class Accounts(UserPart):
                 raise Later(1, "the account was changed meanwhile")
             await note(records, ctx, "user.deleted", account.id)
             await records.audit.forget_origins(account.id)
-            await records.access.add(account.id, ctx.now, ended=ended, active=False)
+            await change_access(account.id, records, ctx, ended=ended, active=False)
         ctx.emit(UserDeleted(user_id=account.id, version=account.version + 1))
 
     @handles

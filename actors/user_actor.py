@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from actors.contracts.user import UserUpdated
+from actors.contracts.user_session import AccessMoved
 from actors.records.attempts import KEPT_MS
 from actors.records.user import UserRecords
 from actors.user_accounts import Accounts
@@ -56,6 +57,10 @@ class UserActor(Accounts, Sessions, Credentials, SecondFactor, ApiTokens, Signin
         for account in accounts:
             ctx.emit(UserUpdated(person=account.person(), contact=account.contact()))
         return accounts[-1].id if len(accounts) == RESYNC else None
+
+    async def beat(self, records: UserRecords) -> AccessMoved:
+        """Up to where the feed reaches that edges follow."""
+        return AccessMoved(last=await records.access.last())
 
     @every(hours=1)
     async def forget(self, tick: Tick, ctx: Context[UserRecords]) -> None:

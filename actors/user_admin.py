@@ -23,7 +23,7 @@ from actors.records.audit import AuditRow
 from actors.records.user import Account, UserRecords
 from actors.requests import check_match
 from actors.user_accounts import changed, last_admin
-from actors.user_part import UserPart, end_sessions, folded, note, own_account
+from actors.user_part import UserPart, change_access, end_sessions, folded, note, own_account
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Forbidden, NotFound
@@ -143,7 +143,7 @@ async def _tell_edges(before: Account, after: Account, ctx: Context[UserRecords]
     if active is False:
         await end_sessions(after.id, ctx.records, ctx, role=role, active=active)
     elif role is not None or active is not None:
-        await ctx.records.access.add(after.id, ctx.now, role=role, active=active)
+        await change_access(after.id, ctx.records, ctx, role=role, active=active)
 
 
 def _entry(found: tuple[AuditRow, str | None, str | None]) -> AuditEntry:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
 
 from actors.contracts.user import Role
+from actors.contracts.user_session import AccessMoved
 from actors.passwords import Passwords, normal
 from actors.records.attempts import Attempt, Reserved
 from actors.records.audit import AuditRow
@@ -188,5 +190,22 @@ async def end_sessions(
     if ended:
         await note(records, ctx, "session.revoked", account_id, detail=" ".join(ended))
     if ended or role is not None or active is not None:
-        await records.access.add(account_id, ctx.now, ended=ended, role=role, active=active)
+        await change_access(account_id, records, ctx, ended=ended, role=role, active=active)
     return bool(ended)
+
+
+async def change_access(
+    account_id: str,
+    records: UserRecords,
+    ctx: Context[UserRecords],
+    *,
+    ended: Sequence[str] = (),
+    role: Role | None = None,
+    active: bool | None = None,
+) -> None:
+    """Let every edge know. The last thing that a transaction does, see `AccessFeed`.
+
+    :param ended: sessions and API tokens.
+    """
+    last = await records.access.add(account_id, ctx.now, ended=ended, role=role, active=active)
+    ctx.emit(AccessMoved(last=last))

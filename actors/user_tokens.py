@@ -21,7 +21,7 @@ from actors.records.api_token import ApiTokenRow
 from actors.records.user import UserRecords
 from actors.requests import caller_of
 from actors.tokens import digest, random_token
-from actors.user_part import UserPart, note, own_account
+from actors.user_part import UserPart, change_access, note, own_account
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Fault, Invalid, NotFound, Unauthenticated
@@ -67,7 +67,7 @@ class ApiTokens(UserPart):
         if not await ctx.records.api_tokens.revoke(command.id, caller):
             raise NotFound("token.not_found", "there is no such token")
         await note(ctx.records, ctx, "token.revoked", caller, detail=command.id)
-        await ctx.records.access.add(caller, ctx.now, ended=[command.id])
+        await change_access(caller, ctx.records, ctx, ended=[command.id])
 
     @handles
     async def identify_token(self, query: IdentifyToken, ctx: Context[UserRecords]) -> TokenHolder:

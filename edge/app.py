@@ -97,6 +97,7 @@ class Edge:
 
     async def start(self) -> str:
         """Listen. :return: the address, `http://127.0.0.1:8080`. :raises StartError: the port is not to be had."""
+        await self.access.watch()
         with suppress(Unavailable):
             await self._tokens.fetch_keys(budget_ms=FIRST_KEYS_MS)
             await self.access.refresh(budget_ms=FIRST_KEYS_MS)

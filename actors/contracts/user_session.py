@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from actors.contracts.user import Role, Tokens
 from actors.contracts.values import Cursor, Id, Limit, Time
-from runtime.message import Command, Page, Query
+from runtime.message import Command, Event, Page, Query
 
 RefreshToken = Annotated[str, Meta(max_length=1000, description="a refresh token", extra={"secret": True})]
 
@@ -85,6 +85,15 @@ class AccessChanges(msgspec.Struct, frozen=True, kw_only=True):
     """:ivar last: up to where these reach; ask from there on."""
 
     changes: list[AccessChange]
+    last: int
+
+
+class AccessMoved(Event, frozen=True, kw_only=True):
+    """The feed reaches up to that number: told of every change at once, and again and again as the actor's beat.
+
+    It says nothing of the change itself, for events carry no authority: whoever follows the feed asks for it.
+    """
+
     last: int
 
 

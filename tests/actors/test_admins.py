@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from actors.contracts.user import User, UserUpdated
 from actors.contracts.user_admin import ChangeUser, GetUser, ListAudit, ListUsers, Profile, PromoteUser
-from actors.contracts.user_session import GetAccessChanges
+from actors.contracts.user_session import AccessMoved, GetAccessChanges
 from actors.user_actor import UserActor
 from config.settings import Settings
 from runtime.errors import Conflict, Forbidden, NotFound, PreconditionFailed, Unauthenticated
@@ -47,7 +47,9 @@ async def test_a_promoted_member_is_an_admin_and_edges_are_told(root: Person, ad
     assert (changed.role, changed.version) == ("admin", 2)
     (change,) = await told(root.stage, seen)
     assert (change.account_id, change.role, change.active, change.ended) == (ada.user.id, "admin", None, [])
-    assert isinstance(root.stage.events[-1], UserUpdated)
+    update, moved = root.stage.events[-2:]
+    assert isinstance(update, UserUpdated)
+    assert moved == AccessMoved(last=change.seq)
     assert await ada.outcome(ListUsers()) == "ok"
 
 

@@ -12,7 +12,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from actors.contracts.user import GetMe, GetPublicKeys, PublicKey, Register, User
-from actors.contracts.user_session import AccessChange, AccessChanges, GetAccessChanges
+from actors.contracts.user_session import AccessChange, AccessChanges, AccessMoved, GetAccessChanges
 from runtime.actor import Actor, handles
 from runtime.context import Context
 from runtime.errors import Conflict, Later
@@ -52,6 +52,10 @@ class KeyKeeper(Actor[NoRecords]):
         self.asked_for_changes += 1
         after = query.after or 0
         return AccessChanges(changes=self.changes[after:], last=max(after, len(self.changes)))
+
+    async def beat(self, records: NoRecords) -> AccessMoved:
+        """Up to where these reach."""
+        return AccessMoved(last=len(self.changes))
 
     @handles
     async def register(self, command: Register, ctx: Context[NoRecords]) -> User:

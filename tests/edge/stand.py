@@ -12,6 +12,7 @@ from config.settings import Settings
 from edge.app import Edge
 from runtime import connect, stagehands
 from runtime.actor import Actor
+from runtime.beat import Beat
 from runtime.client import Client
 from runtime.consumer import Consumer
 from runtime.context import Clock, system_clock
@@ -32,6 +33,7 @@ async def client_of(folder: Path, *actors: Actor[Any]) -> AsyncIterator[Client]:
     async with AsyncExitStack() as stack:
         broker = connect.broker(settings)
         client = Client(broker, keys, metrics)
+        broker.on_change(lambda available: client.reconnected() if available else None)
         await broker.open(Topology(("media", "task", "user"), {}))
         stack.push_async_callback(broker.close)
         for actor in actors:
@@ -44,6 +46,8 @@ async def client_of(folder: Path, *actors: Actor[Any]) -> AsyncIterator[Client]:
             consumer = Consumer(broker, dispatch, key=key, in_flight=64, metrics=metrics, seams=Seams(""))
             await consumer.start()
             stack.push_async_callback(consumer.drain, 5.0)
+            beating = asyncio.create_task(Beat(actor, store, broker).run())
+            stack.callback(beating.cancel)
         yield client
 
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from actors.contracts.user import Role
-from actors.contracts.user_session import AccessChange
+from actors.contracts.user_session import AccessChange, AccessMoved
 from edge import access
 from edge.access import Access
 from edge.auth import Identity
 from edge.problems import Problem
+from runtime import beat
+from runtime.beat import EVERY_S
 from runtime.client import Client
 from runtime.errors import Unavailable
+from runtime.message import Envelope, encode, frame
+from runtime.ports import Publication
 from tests.edge.key_keeper import SESSION, USER, KeyKeeper
 from tests.edge.stand import client_of, edge_of
 from tests.system.world import Api
@@ -29,6 +33,7 @@ class Watch:
     """An edge's knowledge, and the actor that it comes from."""
 
     def __init__(self, client: Client, keeper: KeyKeeper) -> None:
+        self.client = client
         self.keeper = keeper
         self.access = Access(client)
 
@@ -36,6 +41,12 @@ class Watch:
         """Something new, which the edge has not asked for yet."""
         seq = len(self.keeper.changes) + 1
         self.keeper.changes.append(AccessChange(seq=seq, account_id=USER, role=role, active=active, ended=list(ended)))
+
+    async def tell(self, last: int) -> None:
+        """As the event of a change does, or that of anybody on the bus."""
+        body = frame([Envelope("id", "access_moved", "", encode(AccessMoved(last=last)))])
+        await self.client._broker.publish([Publication("id", "access_moved", body)])
+        await asyncio.sleep(0)
 
     async def refused(self) -> bool:
         with suppress(Problem):
@@ -49,6 +60,18 @@ async def watch(tmp_path: Path) -> AsyncIterator[Watch]:
     keeper = KeyKeeper()
     async with client_of(tmp_path, keeper) as client:
         yield Watch(client, keeper)
+
+
+@asynccontextmanager
+async def following(known: Access) -> AsyncIterator[None]:
+    """While the edge's loop runs, from its first answer on."""
+    await known.watch()
+    await known.refresh()
+    running = asyncio.create_task(known.run())
+    try:
+        yield
+    finally:
+        running.cancel()
 
 
 @pytest.fixture
@@ -124,6 +147,70 @@ async def test_catching_up_does_not_make_do_with_an_answer_that_is_on_its_way(wa
     await watch.access.catch_up()
     await early
     assert await watch.refused()
+
+
+async def test_a_change_is_asked_for_as_soon_as_an_event_tells_of_it(watch: Watch) -> None:
+    async with following(watch.access):
+        watch.change(SESSION)
+        assert not await watch.refused()
+        await watch.tell(1)
+        async with asyncio.timeout(EVERY_S / 2):  # sooner than by the beat
+            while not await watch.refused():
+                await asyncio.sleep(0)
+
+
+async def test_a_change_whose_event_was_lost_is_asked_for_at_the_next_beat(watch: Watch) -> None:
+    async with following(watch.access):
+        watch.change(SESSION)
+        asked = watch.keeper.asked_for_changes
+        async with asyncio.timeout(1):
+            while not await watch.refused():
+                await asyncio.sleep(0.01)
+        assert watch.keeper.asked_for_changes == asked + 2, "until there was nothing more"
+
+
+async def test_beats_alone_keep_the_feed_from_being_silent(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with following(watch.access):
+        monkeypatch.setattr(access, "SILENT_S", 2 * EVERY_S)
+        asked = watch.keeper.asked_for_changes
+        for _ in range(4):
+            await asyncio.sleep(EVERY_S)
+            await watch.access.check(ME)
+        assert watch.keeper.asked_for_changes == asked
+
+
+async def test_the_beat_of_a_replica_that_lags_makes_nobody_feel_safe(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.change(role="admin")
+    watch.change(role="member")
+    monkeypatch.setattr(beat, "EVERY_S", 60)
+    async with following(watch.access):
+        heard_at = watch.access._heard_at
+        await watch.tell(1)
+        assert watch.access._heard_at == heard_at
+        await watch.tell(2)
+        assert watch.access._heard_at > heard_at
+
+
+async def test_a_forged_event_makes_the_edge_ask_and_changes_nothing(watch: Watch) -> None:
+    async with following(watch.access):
+        await watch.tell(10**9)
+        assert not await watch.refused()
+        watch.change(SESSION)
+        async with asyncio.timeout(1):
+            while not await watch.refused():
+                await asyncio.sleep(0.01)
+
+
+async def test_after_a_reconnect_nobody_comes_in_before_the_edge_has_asked(watch: Watch) -> None:
+    await watch.access.watch()
+    await watch.access.refresh()
+    watch.change(SESSION)
+    watch.client.reconnected()
+    assert watch.access.word != "ok"
+    assert await watch.refused()
+    assert watch.access.word == "ok"
 
 
 async def test_without_ever_an_answer_nobody_comes_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
