@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from actors.contracts.user import UserUpdated
@@ -61,6 +62,15 @@ class UserActor(Accounts, Sessions, Credentials, SecondFactor, ApiTokens, Signin
     async def beat(self, records: UserRecords) -> AccessMoved:
         """Up to where the feed reaches that edges follow."""
         return AccessMoved(last=await records.access.last())
+
+    async def check(self, records: UserRecords) -> Sequence[str]:
+        """What was changed in the audit by anybody else."""
+        return await records.audit.faults()
+
+    @every(minutes=1)
+    async def link_audit(self, tick: Tick, ctx: Context[UserRecords]) -> None:
+        """Take what is new in the audit into its chain."""
+        await ctx.records.audit.link()
 
     @every(hours=1)
     async def forget(self, tick: Tick, ctx: Context[UserRecords]) -> None:

@@ -12,6 +12,7 @@ from runtime.context import Context, Rec
 from runtime.errors import ContractError, Refusal
 from runtime.message import Command, Event, Message, Query, Refuse, Request, Tick, owner, reply_type, wire_name
 from runtime.policy import QUICK, Policy
+from runtime.ports import Session
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -99,12 +100,12 @@ class Actor(Generic[Rec]):
     """The base of all actors.
 
     `name` is its queue, its store's setting (`<NAME>_STORE_URL`) and its file (`actors/<name>_actor.py`); `records`
-    is the class of its typed data access, built around a session. An actor that needs a port beyond its store takes
+    makes its typed data access around a session: a class, as a rule. An actor that needs a port beyond its store takes
     it by name: `def __init__(self, *, mailer: Mailer)`; `settings` is there too.
     """
 
     name: ClassVar[str]
-    records: ClassVar[type[Any]]
+    records: Callable[[Session], Rec]
 
     async def start(self, ctx: Context[Rec]) -> None:
         """Make what must be there: runs at boot, after the migrations, in a transaction of one replica at a time."""
@@ -120,6 +121,10 @@ class Actor(Generic[Rec]):
         :param records: on the reader.
         """
         return None
+
+    async def check(self, records: Rec) -> Sequence[str]:
+        """What is wrong with what the store holds, a line each, for `python -m runtime check`; on the reader."""
+        return ()
 
     async def stop(self) -> None:
         """Runs when the last message was handled: let go of what the actor itself opened."""

@@ -65,10 +65,16 @@ def _mac(key: bytes, grant: Grant) -> bytes:
 
 
 class Sealer:
-    """AES-256-GCM (NIST SP 800-38D) with a random nonce: for secrets that lie in a store."""
+    """AES-256-GCM (NIST SP 800-38D) with a random nonce, for secrets that lie in a store; and HMAC-SHA256, for what
+    may be read there and not be changed."""
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(derive(key, "seal"))
+        self._mark_key = derive(key, "mark")
+
+    def mark(self, plain: bytes) -> str:
+        """64 hex digits that only a holder of the key can make."""
+        return hmac.digest(self._mark_key, plain, "sha256").hex()
 
     def wrap(self, plain: bytes, *, secret: bool) -> bytes:
         """For storage: a tag byte, then the bytes, sealed where they hold a secret."""

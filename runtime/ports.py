@@ -406,6 +406,10 @@ class Store(Protocol):
         """
         ...
 
+    async def migrated(self, migrations: Sequence[Migration]) -> bool:
+        """Whether all of these are recorded. Changes nothing."""
+        ...
+
     def exclusive(self, name: str) -> AbstractAsyncContextManager[Transaction]:
         """A transaction that only one process at a time can be in, by name: for work at boot. Waits its turn."""
         ...

@@ -16,10 +16,11 @@ import msgspec
 
 from config.settings import Settings, is_secret, settings_fields, without_password
 from runtime import connect, stagehands
+from runtime.actor import Actor
 from runtime.app import build, check_topology, load_keys
 from runtime.context import system_clock
 from runtime.dispatch import Dispatch
-from runtime.errors import MessageError, SettingError, TroupeError
+from runtime.errors import MessageError, SettingError, StartError, TroupeError
 from runtime.keys import Keys
 from runtime.message import decode_any
 from runtime.ports import Blobs, Cache, Mailer, ParkedRow, Store
@@ -115,7 +116,18 @@ async def _try_broker(settings: Settings) -> None:
 
 
 async def _try_store(settings: Settings, name: str) -> None:
+    """That the store answers, and that what it holds is as its actor has left it."""
     await _try_port(connect.store(settings, name, system_clock))
+    cls = stagehands.actor_class(name)
+    if cls.check is Actor.check:
+        return
+    async with _store(settings, name) as store:
+        if not await store.migrated(stagehands.migrations(name, store.reader.dialect)):
+            return  # no process of this version has run yet
+        async with build(cls, settings, load_keys(settings, [name]), system_clock) as actor:
+            faults = await actor.check(actor.records(store.reader))
+    if faults:
+        raise StartError("; ".join(faults))
 
 
 async def _try_port(port: Cache | Blobs | Mailer | Store) -> None:

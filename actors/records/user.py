@@ -18,6 +18,7 @@ from actors.records.audit import Audit
 from actors.records.mailed_token import HOUR_MS, MailedTokens
 from actors.records.second_factor import SecondFactors
 from actors.records.session import SessionRecords
+from runtime.keys import Sealer
 from runtime.loader import Loader
 from runtime.ports import Session, Value
 
@@ -99,13 +100,13 @@ class UserRecords:
     :ivar access: what every edge must know of those who may no longer come in.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, sealer: Sealer) -> None:
         self._session = session
         self._accounts = Loader(self._fetch)
         self.access = AccessFeed(session)
         self.api_tokens = ApiTokens(session)
         self.attempts = Attempts(session)
-        self.audit = Audit(session)
+        self.audit = Audit(session, sealer)
         self.second_factors = SecondFactors(session)
         self.sessions = SessionRecords(session)
         self.resets = MailedTokens(session, "reset", HOUR_MS)

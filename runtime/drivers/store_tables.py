@@ -94,6 +94,11 @@ alter table parked add column request_id text
 
 RECORDED = "create table if not exists migration (name text not null primary key, digest text, applied_at bigint)"
 
+_IS_RECORDED = {
+    "postgresql": "select 1 as n from pg_tables where schemaname = current_schema() and tablename = 'migration'",
+    "sqlite": "select 1 as n from sqlite_master where type = 'table' and name = 'migration'",
+}
+
 SETTLED = """
 on conflict (id) do update
 set hash = excluded.hash, reply = excluded.reply, lease = null, leased_until = null, settled_at = excluded.settled_at,
@@ -206,6 +211,12 @@ class Tables(ABC):
                 raise StartError(f"the store has migrations that this version lacks: {', '.join(sorted(missing))}")
             applied = [each.name for each in (*ours, *migrations) if await _apply(transaction, each, recorded)]
         return [name for name in applied if name not in {each.name for each in ours}]
+
+    async def migrated(self, migrations: Sequence[Migration]) -> bool:
+        if await self.writer.row(_IS_RECORDED[self.writer.dialect]) is None:
+            return False
+        recorded = {row["name"] for row in await self.writer.fetch("select name from migration")}
+        return recorded >= {each.name for each in migrations}
 
     async def claim(self, claim: Claim, lease: str, *, lease_ms: int) -> Claimed:
         async with self.transaction() as transaction:

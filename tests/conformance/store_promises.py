@@ -295,6 +295,14 @@ async def promise_migrations_are_applied_once_in_order(world: World) -> None:
     assert await applied(again) == [2]
 
 
+async def promise_it_says_whether_migrations_are_applied_and_applies_none(world: World) -> None:
+    store = await world.bare()
+    for known, expected in (([], [False, False]), ([THINGS], [True, False]), ([THINGS, SECOND], [True, True])):
+        if known:
+            await store.migrate(known)
+        assert [await store.migrated(each) for each in ([THINGS], [THINGS, SECOND])] == expected
+
+
 async def promise_ten_that_migrate_at_once_apply_each_once(world: World) -> None:
     stores = await asyncio.gather(*(world.bare() for _ in range(10)))
     names = await asyncio.gather(*(store.migrate([THINGS, SECOND]) for store in stores))

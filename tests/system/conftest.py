@@ -45,6 +45,22 @@ def servers(amqp_url: str, postgres_url: str, redis_url: str, run_id: str) -> di
     }
 
 
+@pytest.fixture(params=["embedded", "servers"])
+def topology(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings of either."""
+    found: dict[str, str] = {"SECRET_KEY": ""} if request.param == "embedded" else request.getfixturevalue("servers")
+    return found
+
+
+@pytest.fixture
+async def anywhere(tmp_path: Path, topology: dict[str, str]) -> AsyncIterator[World]:
+    """Everything in one process, on the embedded twins and then on real servers."""
+    async with World(tmp_path, topology) as world:
+        yield world
+    if "BROKER_URL" in topology:
+        await _delete_queues(topology)
+
+
 @pytest.fixture
 async def real(tmp_path: Path, servers: dict[str, str]) -> AsyncIterator[World]:
     """Everything on real servers; queues are deleted at the end."""

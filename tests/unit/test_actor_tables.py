@@ -12,6 +12,7 @@ from runtime.context import Context, Ids, ManyContext
 from runtime.errors import ContractError, Refusal
 from runtime.message import Command, Event, Query, Tick
 from runtime.policy import PATIENT, QUICK
+from runtime.ports import Session
 from tests.unit.counter import Add, CounterActor
 
 
@@ -32,9 +33,13 @@ class Elsewhere(Event, frozen=True, kw_only=True): ...
 Ctx = Context[Any]
 
 
+class NoRecords:
+    def __init__(self, session: Session) -> None: ...
+
+
 class Right(Actor[Any]):
     name = "test"
-    records = object
+    records = NoRecords
 
     @handles
     async def ask(self, command: Ask, ctx: Ctx) -> int | Refusal:
