@@ -1,6 +1,7 @@
 """API tokens: random ones, of which the user actor says whom they speak for.
 
-Its word is remembered for `REMEMBERED_S`: what ends a token before that comes by the feed that `edge.access` follows.
+Its word is remembered for `REMEMBERED_S`, and shared with other edges: what ends a token before that comes by the feed
+that `edge.access` follows.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from contextlib import suppress
 from actors.contracts.user import ACCESS_TOKEN_S
 from actors.contracts.user_token import TOKEN_PREFIX, IdentifyToken, NoteTokenUse
 from edge.auth import Identity, refused
+from edge.shared_tokens import SharedTokens
 from runtime.client import Client
 from runtime.context import Clock
 from runtime.errors import Refusal, Unavailable
 
 REMEMBERED_S = ACCESS_TOKEN_S
-"""Shorter than changes are remembered."""
+"""Shorter than changes are remembered, by more than another edge's word may be old."""
 
 NOTED_S = 60.0
 """That a token is used is told at most this often."""
@@ -41,8 +43,9 @@ class _Known:
 class ApiTokens:
     """Verifies API tokens."""
 
-    def __init__(self, client: Client, *, clock: Clock) -> None:
+    def __init__(self, client: Client, shared: SharedTokens, *, clock: Clock) -> None:
         self._client = client
+        self._shared = shared
         self._clock = clock
         self._known: dict[bytes, _Known] = {}
 
@@ -67,11 +70,14 @@ class ApiTokens:
         return known.identity
 
     async def _look_up(self, digest: bytes) -> _Known:
-        try:
-            holder = await self._client.ask(IdentifyToken(digest=digest), budget_ms=BUDGET_MS)
-        except Refusal:
-            self._known.pop(digest, None)
-            raise refused() from None
+        holder = await self._shared.find(digest)
+        if holder is None:
+            try:
+                holder = await self._client.ask(IdentifyToken(digest=digest), budget_ms=BUDGET_MS)
+            except Refusal:
+                self._known.pop(digest, None)
+                raise refused() from None
+            await self._shared.keep(digest, holder)
         identity = Identity(holder.account_id, holder.role, holder.id, frozenset(holder.scopes))
         return _Known(identity, holder.expires_at, _loop_s())
 

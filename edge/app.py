@@ -32,11 +32,12 @@ from edge.operations import Document, Healthz, MetricsPage, Readiness, Readyz
 from edge.problems import Problem, internal
 from edge.router import Endpoint, Router
 from edge.routes import ROUTES
+from edge.shared_tokens import SharedTokens
 from edge.uploads import UploadEndpoint
 from runtime.client import Client
 from runtime.context import Clock
 from runtime.errors import StartError, Unavailable
-from runtime.keys import Keys
+from runtime.keys import Keys, Sealer
 from runtime.ports import Blobs, Cache
 from runtime.signed_urls import SignedUrls
 from runtime.telemetry import Metrics, logger
@@ -78,7 +79,8 @@ class Edge:
         self._limits = limits.Limits(limits.parse(settings.rate_limits), cache=cache, clock=clock)
         self.access = Access(client)
         """Its `run` keeps watch while the edge is up."""
-        self._gate = Gate(self._tokens, ApiTokens(client, clock=clock), self.access, self._limits)
+        shared = SharedTokens(cache, Sealer(keys.of("edge")), clock=clock)
+        self._gate = Gate(self._tokens, ApiTokens(client, shared, clock=clock), self.access, self._limits)
         self._ready = Readyz(readiness, self.access)
         self._router = Router()
         self._add_routes(client, blobs, keys.of("edge"))

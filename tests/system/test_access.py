@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
+import redis.asyncio
 
 from tests.system.world import PASSWORD, Answer, Api, World
 
@@ -84,6 +85,25 @@ async def test_b62_what_has_ended_at_one_edge_is_refused_by_all(real: World, cli
         elsewhere = there.with_token(await end(ada))
         refused = await until(401, lambda: elsewhere("GET", "/v1/projects"))  # noqa: B023 # done before the next round
         assert refused.problem() == "auth.token_invalid", end.__name__
+
+
+async def test_f32_what_was_revoked_stays_refused_whatever_the_cache_holds(real: World, client: Client) -> None:
+    await real.start("--actors", "user,task")
+    here = client((await real.start("--actors", "edge")).address)
+    ada = await here.person("Ada")
+    made = (await ada("POST", "/v1/me/tokens", {"name": "CI", "scopes": ["tasks:read"]})).json
+    assert (await here.with_token(made["token"])("GET", "/v1/projects")).status == 200
+    assert (await ada("DELETE", f"/v1/me/tokens/{made['id']}")).status == 204
+    assert (await ada("DELETE", "/v1/sessions/current")).status == 204
+    async with redis.asyncio.from_url(real.settings["CACHE_URL"]) as cache:
+        shared = [key async for key in cache.scan_iter(f"{real.settings['BROKER_PREFIX']}:token.*")]
+        assert len(shared) == 1, "still there, for nobody relies on its going"
+        for _ in range(2):
+            there = client((await real.start("--actors", "edge")).address)
+            for token in (made["token"], ada.token):
+                for edge in (here, there):
+                    assert (await edge.with_token(token)("GET", "/v1/projects")).problem() == "auth.token_invalid"
+            await cache.delete(*shared)
 
 
 async def test_a_changed_role_is_felt_with_the_same_token(real: World, client: Client) -> None:
