@@ -14,7 +14,6 @@ from runtime.context import ANONYMOUS, Ids
 from runtime.errors import BrokerAway, DeadlinePassed, MessageError, Unavailable
 from runtime.keys import Keys
 from runtime.message import (
-    IN_PROGRESS,
     Caller,
     Envelope,
     Event,
@@ -287,8 +286,6 @@ class Client:
             if pending is None or pending.future.done():
                 continue
             self._silence.heard(pending.envelope.to, now)
-            if pending.envelope.attempt and isinstance(answer.reply, Failed) and answer.reply.code == IN_PROGRESS:
-                continue  # the first copy came late and met a later one, whose answer will come
             pending.future.set_result(answer.reply)
 
     def _returned(self, actor: str, body: bytes) -> None:

@@ -190,10 +190,12 @@ class Claim(msgspec.Struct, frozen=True):
     """A wish to be the one who handles a message.
 
     :param hash: of the request, so that one id cannot stand for two; None where ids are ours (events, ticks).
+    :param asking: names one asking, all copies of it alike; empty where nobody asked.
     """
 
     id: str
     hash: bytes | None = None
+    asking: str = ""
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -207,7 +209,12 @@ class Saved(msgspec.Struct, frozen=True):
 
 
 class Busy(msgspec.Struct, frozen=True):
-    """Another transaction, or another's lease, holds the id now."""
+    """Another transaction, or another's lease, holds the id now.
+
+    :param same: it holds another copy of the same asking, which gets its answer from there.
+    """
+
+    same: bool = False
 
 
 Claimed = Saved | Busy | None

@@ -76,8 +76,8 @@ class Replies:
             # whoever holds it may yet die: only what is settled needs nobody any more
             return Settle.HOLD if isinstance(claimed, Busy) else Settle.DONE
         if isinstance(claimed, Busy):
-            if envelope.attempt or envelope.crashes:
-                return Settle.DONE  # whoever holds it answers, or leaves it to the next re-sending
+            if claimed.same:
+                return Settle.DONE  # whoever holds the other copy answers, or leaves it to the next re-sending
             return Failed(Kind.CONFLICT, IN_PROGRESS, "the first request with this key still runs")
         if claimed.hash != envelope.request_hash:
             return Failed(
@@ -97,4 +97,4 @@ class Replies:
 
 def claim_of(envelope: Envelope) -> Claim:
     """The wish to be the one who handles it."""
-    return Claim(envelope.id, envelope.request_hash)
+    return Claim(envelope.id, envelope.request_hash, envelope.nonce if envelope.reply_to else "")

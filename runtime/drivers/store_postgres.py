@@ -2,7 +2,7 @@
 
 Each actor has a schema of its own. A transaction makes a round trip for `begin`, one for all its claims, one for
 all that is to be remembered and sent, one for `commit`, and those of the handler. An id is claimed by an advisory
-lock, which never waits and goes with the transaction
+lock, which never waits and goes with the transaction, and so is the asking that it is claimed for
 (https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS).
 """
 
@@ -64,11 +64,18 @@ as 'select (extract(epoch from statement_timestamp()) * 1000)::bigint'
 """The time at which the statement began: stable within it, so that an index on a time can be used."""
 
 _BEGIN = """
-select pg_try_advisory_xact_lock(hashtextextended(wish.id, $2)) as free, hash, reply,
-       settled_at is not null as settled, leased_until > now_ms() as leased
-from unnest($1::text[]) with ordinality as wish (id, n) left join inbox on inbox.id = wish.id
+select case
+           when wish.asking = '' then pg_try_advisory_xact_lock(hashtextextended(wish.id, $3))
+           when pg_try_advisory_xact_lock(hashtextextended(wish.id || ' ' || wish.asking, $3))
+           then pg_try_advisory_xact_lock(hashtextextended(wish.id, $3))
+       end as free,
+       hash, reply, settled_at is not null as settled, leased_until > now_ms() as leased,
+       inbox.asking = wish.asking as same
+from unnest($1::text[], $2::text[]) with ordinality as wish (id, asking, n) left join inbox on inbox.id = wish.id
 order by n
 """
+"""`free` is null where another copy of the same asking is being handled: the lock on the asking comes before that on
+the id, and is held as long."""
 _RESUME = """
 select pg_try_advisory_xact_lock(hashtextextended($1, $2))
        and exists (select from inbox where id = $1 and lease = $3 and settled_at is null) as ours
@@ -288,13 +295,19 @@ class _Transaction(_Statements):
                 await translating(lambda connection: connection.execute("rollback"), self._connection)
 
     async def begin(self, claims: Sequence[Claim]) -> Sequence[Claimed]:
-        rows = await self.fetch(_BEGIN, [claim.id for claim in claims], self._seed)
+        wishes = [claim.id for claim in claims], [claim.asking for claim in claims], self._seed
+        rows = await self.fetch(_BEGIN, *wishes)
+        if any(row["free"] is False for row in rows):
+            # whoever held it may have let go of one lock and not yet of the other: what it settled is seen now
+            rows = await self.fetch(_BEGIN, *wishes)
         found: list[Claimed] = []
         for claim, row in zip(claims, rows, strict=True):
             if row["settled"]:
                 found.append(Saved(row["reply"], row["hash"]))
-            elif row["leased"] or not row["free"] or claim.id in self._claimed:
-                found.append(Busy())
+            elif row["leased"]:
+                found.append(Busy(same=bool(claim.asking) and bool(row["same"])))
+            elif not row["free"] or claim.id in self._claimed:
+                found.append(Busy(same=row["free"] is None))
             else:
                 self._claimed.add(claim.id)
                 found.append(None)

@@ -43,7 +43,7 @@ BOOT_S = 600.0
 READERS = 4
 
 _LOOK_UP = """
-select id, hash, reply, settled_at is not null as settled from inbox
+select id, hash, reply, settled_at is not null as settled, asking from inbox
 where id = any($1) and (settled_at is not null or leased_until > now_ms())
 """
 _SETTLE = f"""
@@ -223,12 +223,18 @@ class _Transaction(_Statements):
 
     async def begin(self, claims: Sequence[Claim]) -> Sequence[Claimed]:
         rows = await self.fetch(_LOOK_UP, [claim.id for claim in claims])
-        known = {row["id"]: Saved(row["reply"], row["hash"]) if row["settled"] else Busy() for row in rows}
+        known = {row["id"]: row for row in rows}
         found: list[Claimed] = []
         for claim in claims:
-            found.append(Busy() if claim.id in self._claimed else known.get(claim.id))
-            if found[-1] is None:
+            if claim.id in self._claimed:
+                found.append(Busy())
+            elif (row := known.get(claim.id)) is None:
                 self._claimed.add(claim.id)
+                found.append(None)
+            elif row["settled"]:
+                found.append(Saved(row["reply"], row["hash"]))
+            else:
+                found.append(Busy(same=row["asking"] == claim.asking != ""))
         return found
 
     async def resume(self, id: str, lease: str) -> bool:

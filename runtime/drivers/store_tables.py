@@ -14,7 +14,6 @@ from typing import ClassVar
 from runtime.errors import StartError
 from runtime.ports import (
     About,
-    Busy,
     Claim,
     Claimed,
     Handled,
@@ -92,6 +91,9 @@ alter table parked add column request_id text
 )
 """What `history` tells. Nothing indexes `request_id`: each message would pay for a question that is seldom asked."""
 
+ASKING = Migration(name="store_0003_asking", sql="alter table inbox add column asking text")
+"""Of a lease: whose it is, so that a copy of the same asking is told from another with the same id."""
+
 RECORDED = "create table if not exists migration (name text not null primary key, digest text, applied_at bigint)"
 
 _IS_RECORDED = {
@@ -101,17 +103,18 @@ _IS_RECORDED = {
 
 SETTLED = """
 on conflict (id) do update
-set hash = excluded.hash, reply = excluded.reply, lease = null, leased_until = null, settled_at = excluded.settled_at,
-    type = excluded.type, request_id = excluded.request_id, cause = excluded.cause, caller = excluded.caller,
-    made = excluded.made
+set hash = excluded.hash, reply = excluded.reply, lease = null, leased_until = null, asking = null,
+    settled_at = excluded.settled_at, type = excluded.type, request_id = excluded.request_id, cause = excluded.cause,
+    caller = excluded.caller, made = excluded.made
 where inbox.settled_at is null
 and (inbox.lease = excluded.lease or (excluded.lease is null and inbox.leased_until <= now_ms()))
 """
 """Settling a row that is there: only with its lease, or when that has lapsed. Touching none of them means: raced."""
 
 _LEASE = """
-insert into inbox (id, hash, lease, leased_until) values ($1, $2, $3, now_ms() + $4)
-on conflict (id) do update set hash = excluded.hash, lease = excluded.lease, leased_until = excluded.leased_until
+insert into inbox (id, hash, lease, leased_until, asking) values ($1, $2, $3, now_ms() + $4, $5)
+on conflict (id) do update
+set hash = excluded.hash, lease = excluded.lease, leased_until = excluded.leased_until, asking = excluded.asking
 where inbox.settled_at is null and inbox.leased_until <= now_ms()
 """
 
@@ -205,7 +208,7 @@ class Tables(ABC):
             recorded = {
                 row["name"]: row["digest"] for row in await transaction.fetch("select name, digest from migration")
             }
-            ours = (*self.before_tables, TABLES, ABOUT)
+            ours = (*self.before_tables, TABLES, ABOUT, ASKING)
             missing = recorded.keys() - {each.name for each in (*ours, *migrations)}
             if missing:
                 raise StartError(f"the store has migrations that this version lacks: {', '.join(sorted(missing))}")
@@ -219,11 +222,13 @@ class Tables(ABC):
         return recorded >= {each.name for each in migrations}
 
     async def claim(self, claim: Claim, lease: str, *, lease_ms: int) -> Claimed:
-        async with self.transaction() as transaction:
-            (found,) = await transaction.begin([claim])
-            if found is None and not await transaction.execute(_LEASE, claim.id, claim.hash, lease, lease_ms):
-                return Busy()  # another took it after `begin` had looked
-        return found
+        while True:
+            async with self.transaction() as transaction:
+                (found,) = await transaction.begin([claim])
+                row = claim.id, claim.hash, lease, lease_ms, claim.asking
+                if found is not None or await transaction.execute(_LEASE, *row):
+                    return found
+            # another took it after `begin` had looked: the next look finds who
 
     async def release(self, id: str, lease: str) -> None:
         await self.writer.execute("delete from inbox where id = $1 and lease = $2 and settled_at is null", id, lease)

@@ -144,6 +144,18 @@ async def promise_a_lease_is_settled_by_its_holder(world: World) -> None:
         assert not await transaction.resume("x", "mine")
 
 
+async def promise_f38_a_lease_tells_copies_of_its_asking_from_others(world: World) -> None:
+    store, other = await world.store(), await world.store()
+    mine, theirs = Claim("x", b"hash", "mine"), Claim("x", b"hash", "theirs")
+    assert await store.claim(mine, "mine", lease_ms=LONG) is None
+    for each in (store, other):
+        assert await each.claim(mine, "copy", lease_ms=LONG) == await claimed(each, mine) == Busy(same=True)
+        assert await each.claim(theirs, "theirs", lease_ms=LONG) == await claimed(each, theirs) == Busy()
+    await store.release("x", "mine")
+    await store.claim(X, "nobody asked", lease_ms=LONG)
+    assert await claimed(store) == Busy()
+
+
 async def promise_a_lapsed_lease_is_taken_by_another(world: World) -> None:
     store, other = await world.store(), await world.store()
     assert await store.claim(X, "mine", lease_ms=0) is None
@@ -206,6 +218,40 @@ async def concurrent_promise_begin_never_waits_for_another(world: World) -> None
             assert await claimed(other) == await other.claim(X, "theirs", lease_ms=LONG) == Busy()
             assert await claimed(other, Claim("y")) is None
     assert await claimed(other) == Saved(b"reply", b"hash")
+
+
+async def concurrent_promise_f38_begin_tells_copies_of_one_asking_from_others(world: World) -> None:
+    store, other = await world.store(), await world.store()
+    mine, theirs = Claim("x", b"hash", "mine"), Claim("x", b"hash", "theirs")
+    async with store.transaction() as holder:
+        assert await holder.begin([mine]) == [None]
+        await holder.finish([Settled(mine, b"reply")], [], lease_ms=LONG)
+        for _ in range(2):
+            async with other.transaction() as transaction:
+                assert await transaction.begin([theirs, Claim("y", None, "mine too")]) == [Busy(), None]
+            assert await claimed(other, mine) == await other.claim(mine, "copy", lease_ms=LONG) == Busy(same=True)
+    assert await claimed(other, mine) == await claimed(other, theirs) == Saved(b"reply", b"hash")
+
+
+async def concurrent_promise_f38_of_copies_and_twins_at_once_no_copy_is_taken_for_a_twin(world: World) -> None:
+    """However the locks of the one that was first are let go of."""
+    stores = [await world.store(), await world.store(), await world.store()]
+
+    async def handle(store: Store, claim: Claim) -> Claimed | str:
+        try:
+            async with store.transaction() as transaction:
+                (found,) = await transaction.begin([claim])
+                if found is None:
+                    await transaction.finish([Settled(claim, b"reply")], [], lease_ms=LONG)
+        except Raced:
+            return "raced"
+        return found
+
+    for n in range(40):
+        claim = Claim(f"x{n}", b"hash", f"asking {n}")
+        results = await asyncio.gather(*(handle(stores[i % 3], claim) for i in range(9)))
+        assert results.count(None) == 1
+        assert Busy() not in results
 
 
 async def concurrent_promise_resuming_never_waits_for_another(world: World) -> None:

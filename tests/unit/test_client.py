@@ -13,7 +13,6 @@ from runtime.drivers.broker_memory import MemoryBroker, Queues
 from runtime.errors import BrokerAway, Conflict, DeadlinePassed, MessageError, Unavailable
 from runtime.keys import Keys, sign_grant
 from runtime.message import (
-    IN_PROGRESS,
     Answer,
     Command,
     Envelope,
@@ -158,23 +157,6 @@ async def test_what_is_always_slow_is_not_hedged_and_all_else_is(office: Office)
     assert [envelopes[0].type for _, envelopes in office.frames[1:]] == ["get_total"] * COPIES
     for ask in asks:
         ask.cancel()
-
-
-@in_an_office
-async def test_a_first_copy_that_meets_a_later_one_is_not_answered_as_in_progress(office: Office) -> None:
-    busy = failed(Conflict(IN_PROGRESS))
-    ask = asyncio.ensure_future(office.client.ask(Add(name="a")))
-    await office.arrived(2)  # one had been swallowed; now both are looked at, the later one first
-    office.fail(office.frames[0][1][0], busy)
-    await asyncio.sleep(0.1)
-    office.answer(office.frames[1][1][0])
-    assert (await ask).value == 1
-    office.frames.clear()
-    ask = asyncio.ensure_future(office.client.ask(Add(name="a")))
-    await office.arrived(1)
-    office.fail(office.frames[0][1][0], busy)
-    with pytest.raises(Conflict):
-        await ask
 
 
 @in_an_office

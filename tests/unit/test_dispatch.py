@@ -88,7 +88,8 @@ async def test_a_key_for_another_request_is_refused(house: House) -> None:
     assert await house.total("a") == 1
 
 
-async def test_a_request_whose_twin_still_runs_is_in_progress_and_a_resent_one_is_silent(house: House) -> None:
+async def test_f38_a_request_whose_twin_still_runs_is_in_progress_and_a_copy_is_silent(house: House) -> None:
+    """A copy is of the same asking, however it came to be; a twin is asked for by somebody else, with the same key."""
     if "concurrent_transactions" in house.store.lacks:
         pytest.skip("this store runs one transaction at a time: the second waits and is replayed")
     running, finish = asyncio.Event(), asyncio.Event()
@@ -98,10 +99,12 @@ async def test_a_request_whose_twin_still_runs_is_in_progress_and_a_resent_one_i
         await finish.wait()
 
     house.actor.during = during
-    first = asyncio.ensure_future(house.one(Add(name="a"), id="k"))
+    first = asyncio.ensure_future(house.one(Add(name="a"), id="k", nonce="first"))
     await running.wait()
-    assert code(await house.one(Add(name="a"), id="k")) == "idempotency.in_progress"
-    assert await house.one(Add(name="a"), id="k", attempt=1) is Settle.DONE
+    for attempt in (0, 1):
+        assert await house.replica().one(Add(name="a"), id="k", nonce="first", attempt=attempt) is Settle.DONE
+        twin = await house.replica().one(Add(name="a"), id="k", nonce="second", attempt=attempt)
+        assert code(twin) == "idempotency.in_progress"
     finish.set()
     assert isinstance(await first, Ok)
     assert await house.total("a") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from runtime.actor import handles
@@ -12,7 +13,7 @@ from runtime.errors import Conflict, Invalid, Later, StoreAway, Throttled
 from runtime.message import Ok, encode
 from runtime.parked import OUTSIDE_AT_ONCE, ParkedLoop
 from runtime.ports import Claim, Saved, Store
-from runtime.verdict import Settle
+from runtime.verdict import Settle, Verdict
 from tests.unit.counter import Added, AddSlowly, CounterActor, Mailed, Total, Totals, nothing
 from tests.unit.house import House, answer, code, envelope
 
@@ -35,18 +36,21 @@ async def test_no_transaction_is_held_during_the_work(house: House) -> None:
     assert isinstance(await house.one(AddSlowly(name="a")), Ok)
 
 
-async def test_while_one_works_the_same_id_is_in_progress(house: House) -> None:
-    verdicts = []
+async def test_f38_while_one_works_its_twin_is_in_progress_and_a_copy_is_silent(house: House) -> None:
+    twins: list[str] = []
+    copies: list[Verdict] = []
 
     async def during(name: str) -> None:
-        verdicts.append(await house.replica().one(request))
-        verdicts.append(await house.replica().one(envelope(AddSlowly(name="a"), id=request.id, attempt=1)))
+        for attempt in (0, 1):
+            twin = envelope(AddSlowly(name="a"), id=request.id, nonce="second", attempt=attempt)
+            twins.append(code(await house.replica().one(twin)))
+            copies.append(await house.replica().one(msgspec.structs.replace(request, attempt=attempt)))
 
     house.actor.during = during
-    request = envelope(AddSlowly(name="a"))
+    request = envelope(AddSlowly(name="a"), nonce="first")
     assert isinstance(await house.one(request), Ok)
-    assert code(verdicts[0]) == "idempotency.in_progress"
-    assert verdicts[1] is Settle.DONE
+    assert twins == ["idempotency.in_progress"] * 2
+    assert copies == [Settle.DONE] * 2
     assert await house.total("a") == 1
 
 
