@@ -204,6 +204,10 @@ class ConnectionLost(StoreAway):
     """The database had answered, and hung up: in its restart, or on a process that stood still in a transaction."""
 
 
+class Locked(StoreAway):
+    """Another transaction has held for too long what this one needs."""
+
+
 class CacheAway(Unavailable):
     """The cache does not answer."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import sqlite3
 
@@ -12,7 +11,6 @@ import asyncpg
 from chaos.lab import statement
 from chaos.row import errors, only, recovers, refuses_within, row
 from chaos.scene import Fault, Scene, quantile
-from runtime.drivers.postgres_connection import STATEMENT_S
 
 
 @row("F23", "PostgreSQL is restarted", recovers(2), only(503, 504), short=True)
@@ -47,13 +45,13 @@ async def black_hole(scene: Scene) -> None:
 @row(
     "F26",
     "the pool is exhausted: a lock holds the writers",
-    "503 in 1 s for who finds no connection; reads go on",
+    "503 in 1 s for who waits for the lock, or for a connection; reads go on",
     recovers(5),
     only(503, 504),
     settings={"STORE_POOL": "4"},
 )
 async def pool_exhausted(scene: Scene) -> None:
-    """Two connections of each process write; they wait for the lock until their statement times out."""
+    """Two connections of each process write, and more writes wait for the lock, or for a turn, than there may be."""
     schema = f"{scene.house.world.settings['BROKER_PREFIX']}_task"
     connection = await asyncpg.connect(scene.lab.store.url)
     seconds = scene.either(20, 6)
@@ -65,10 +63,9 @@ async def pool_exhausted(scene: Scene) -> None:
         await connection.close()
     await scene.calm(6)
     _reads_go_on(scene, lock)
-    slow = sum(each.failed and each.took_s > 1.2 for each in scene.sent(lock))
-    waiting = 2 * len(scene.house.tasks) * math.ceil(seconds / STATEMENT_S)
-    scene.note(f"{slow} writes waited for the lock, the others were refused within 1.2 s")
-    scene.expect(slow <= waiting, f"{slow} writes waited, where {waiting} connections could")
+    took = [each.took_s for each in scene.sent(lock) if each.failed]
+    scene.note(f"{len(took)} writes were refused, 99 % within {quantile(took, 0.99):.2f} s")
+    scene.expect(quantile(took, 0.99) <= 1, "some were refused too late")
 
 
 @row("F27", "PostgreSQL becomes read-only", refuses_within(1), "reads go on", recovers(2))

@@ -131,13 +131,9 @@ class Lane(Channel):
         """A durable topic exchange. Declarations are sent without a wait each; `declared` waits for all."""
         self._tell(spec.Exchange.Declare(exchange=name, exchange_type="topic", durable=True, nowait=True))
 
-    def declare_queue(self, name: str, arguments: Mapping[str, Any], *, auto_delete: bool = False) -> None:
-        """A durable queue. :param auto_delete: it goes with the last of its consumers."""
-        self._tell(
-            spec.Queue.Declare(
-                queue=name, durable=True, auto_delete=auto_delete, arguments=dict(arguments), nowait=True
-            )
-        )
+    def declare_queue(self, name: str, arguments: Mapping[str, Any]) -> None:
+        """A durable queue."""
+        self._tell(spec.Queue.Declare(queue=name, durable=True, arguments=dict(arguments), nowait=True))
 
     def declare_private_queue(self, name: str) -> None:
         """A queue of this connection, gone with it, or with its consumer."""
@@ -185,6 +181,13 @@ class Lane(Channel):
         """How many consumers a queue has, over all processes. A queue that does not exist cuts the wire."""
         with away():
             return (await self.queue_declare(queue, passive=True)).consumer_count or 0
+
+    async def delete_unused(self, queue: str) -> None:
+        """Where nobody consumes from it any more. (RabbitMQ has no such call for a quorum queue: who comes in between
+        finds it gone, and declares it anew.)"""
+        if await self.consumers_of(queue) == 0:
+            with away():
+                await self.queue_delete(queue)
 
     async def check_exchange(self, name: str) -> None:
         """One that does not exist cuts the wire."""

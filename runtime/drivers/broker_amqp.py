@@ -4,8 +4,8 @@ Names, all behind the prefix of the installation: topic exchange `events`; for e
 (classic or quorum, a setting), `events` and `dead` (quorum); for each process one exclusive queue `reply.<random>`, and
 one `watch.<random>` for each of its watchers.
 RabbitMQ refuses to declare a queue anew with other arguments: whoever changes them in `_declare` renames the queue.
-That is what keeps a file to one host: `file.<setting>` carries its fingerprint as an argument, and lives as long as a
-process that has the file consumes from it.
+That is what keeps a file to one host: `held.<setting>` (quorum) carries its fingerprint as an argument, and lives as
+long as a process that has the file consumes from it.
 
 Requests and replies are transient, unconfirmed and without a wait. Publications are persistent and confirmed, many
 in flight. Two connections, since a broker that is short of memory stops reading from one that publishes.
@@ -36,7 +36,9 @@ WINDOW = 512
 CONFIRM_S = 30.0
 """A quorum queue without a majority never confirms."""
 FILE_MS = 30_000
-"""A file's queue goes that long after nobody consumes from it, where the broker does not delete it at once."""
+"""A file's queue goes that long after nobody consumes from it, unless the last to leave has deleted it."""
+LEAVE_S = 1.0
+"""What letting the files go may take at the end; a quorum queue without a majority never answers."""
 HEARTBEAT_S = 10
 WATCH_S = 5.0
 """How often a connection is asked whether it and its consumers are there, and how long it may take to answer."""
@@ -179,6 +181,7 @@ class AmqpBroker:
         self._plain: Lane | None = None
         self._sure: Lane | None = None
         self._replies: Lane | None = None
+        self._files: dict[str, Lane] = {}
         self._available = False
         self.reply_queue = ""
         self._replied: Callable[[bytes], None] | None = None
@@ -215,6 +218,7 @@ class AmqpBroker:
 
     async def close(self) -> None:
         # consumers first: what is held then goes back while replies and acks still leave in order
+        await self._let_files_go()
         await self._consuming.close()
         await self._publishing.close()
         self._changed()
@@ -302,8 +306,8 @@ class AmqpBroker:
 
     async def _hold_file(self, lane: Lane, setting: str, fingerprint: int) -> None:
         """Nothing is ever put into the queue, so that its greatest length has no other meaning."""
-        queue = f"{self._prefix}.file.{setting}"
-        lane.declare_queue(queue, {"x-max-length": fingerprint, "x-expires": FILE_MS}, auto_delete=True)
+        queue = f"{self._prefix}.held.{setting}"
+        lane.declare_queue(queue, {"x-queue-type": "quorum", "x-max-length": fingerprint, "x-expires": FILE_MS})
         try:
             await lane.declared()
         except StartError as error:
@@ -311,7 +315,16 @@ class AmqpBroker:
                 f"{setting}: a process that runs already has another file, on another host or at another path; files "
                 "serve one host, so run all processes that need it on that one, or set the address of a server"
             ) from error
-        await lane.consume(queue, lambda _: None, no_ack=True)
+        await lane.consume(queue, lambda _: None)
+        self._files[queue] = lane
+
+    async def _let_files_go(self) -> None:
+        """So that they may be moved at once; where this fails, after `FILE_MS`."""
+        with suppress(BrokerAway, TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                for queue, lane in self._files.items():
+                    await lane.cancel()
+                    await lane.delete_unused(queue)
 
     async def _declare(self, lane: Lane) -> None:
         """Everything, on both connections: a broker that was replaced by an empty one must not confirm an event before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -11,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 from asyncpg import Connection
 
-from runtime.errors import ConnectionLost, Invalid, SettingError, StoreAway
+from runtime.errors import ConnectionLost, Invalid, Locked, SettingError, StoreAway
 from runtime.ports import Duplicate, Raced
 
 CONNECT_S = 0.9
@@ -23,6 +24,10 @@ CANCEL_S = 0.5
 IDLE_S = 0.6
 """Seconds that a transaction of a process that stands still may hold its locks. Its siblings wait for them, each with a
 connection in hand: so less than anybody waits for a connection."""
+LOCK_S = 0.65, 0.85
+"""Bounds of the seconds that a statement waits for a lock: more than a process that stands still may hold it, and less
+than the server takes to look for a deadlock. Each connection has its own time, uniform in between, so that of two that
+wait for each other one gives up first and lets the other go on."""
 
 _PLANS = {
     "enable_seqscan": "off",
@@ -67,6 +72,7 @@ async def connected(address: str, schema: str, name: str) -> Connection:
                 **_PLANS,
                 "jit": "off",  # compiling costs more than our short statements take
                 "statement_timeout": f"{STATEMENT_S + 1:.0f}s",
+                "lock_timeout": f"{random.uniform(*LOCK_S) * 1000:.0f}ms",
                 "idle_in_transaction_session_timeout": f"{IDLE_S * 1000:.0f}ms",
             },
         )
@@ -102,7 +108,7 @@ async def translating(work: Work[T], connection: Connection) -> T:
         meaning = _translated(error, connection)
         if meaning is None:
             raise
-        if isinstance(meaning, StoreAway):
+        if isinstance(meaning, StoreAway) and not isinstance(meaning, Locked):
             connection.terminate()
         raise meaning from error
 
@@ -129,6 +135,8 @@ def _translated(error: Exception, connection: Connection) -> Exception | None:
             return Invalid("request.invalid", f"the database cannot hold a value: {error.args[0]}")
         case asyncpg.DeadlockDetectedError() | asyncpg.SerializationError() | asyncpg.InvalidCachedStatementError():
             return Raced()
+        case asyncpg.LockNotAvailableError():
+            return Locked("the database holds what this needs for others")
         case (
             OSError()
             | asyncpg.PostgresConnectionError()  # class 08

@@ -30,7 +30,7 @@ from runtime.drivers.postgres_connection import (
 )
 from runtime.drivers.store_pool import Pool
 from runtime.drivers.store_tables import SETTLED, Tables
-from runtime.errors import StartError, StoreAway
+from runtime.errors import Locked, StartError, StoreAway
 from runtime.ports import (
     Busy,
     Claim,
@@ -53,6 +53,13 @@ FOR_READS = 2
 """Connections that transactions leave to reads: those that wait for a lock hold theirs meanwhile."""
 BOOT_S = 600.0
 """Seconds for each statement of `exclusive`, waiting for its turn included."""
+
+_BEGIN_BRIEFLY = "begin; set local lock_timeout = 100"
+"""After a transaction has waited for a lock in vain, and until one is through: what has waited for its turn meanwhile
+does not wait for long once more."""
+_BEGIN_EXCLUSIVE = "begin; " + "; ".join(
+    f"set local {limit} = 0" for limit in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+)
 
 CLOCK = Migration(
     name="store_0000_clock",
@@ -134,6 +141,7 @@ class PostgresStore(Tables):
         self._seed = int.from_bytes(hashlib.sha256(schema.encode()).digest()[:8], signed=True)
         self._inserts: dict[tuple[str, ...], str] = {}
         name = f"troupe {actor}"
+        self._begin = "begin"
         self._turns = asyncio.Semaphore(max(1, pool_size - FOR_READS))
         self._pool = Pool(partial(connected, address, schema, name), size=pool_size, timeout_s=ACQUIRE_S)
         self._replicas = self._pool
@@ -179,9 +187,14 @@ class PostgresStore(Tables):
         async with (
             self._turn(),
             self._pool.acquire() as connection,
-            _Transaction(connection, self._inserts, self._seed, "begin", STATEMENT_S) as transaction,
+            _Transaction(connection, self._inserts, self._seed, self._begin, STATEMENT_S) as transaction,
         ):
-            yield transaction
+            try:
+                yield transaction
+            except Locked:
+                self._begin = _BEGIN_BRIEFLY
+                raise
+        self._begin = "begin"
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -201,10 +214,9 @@ class PostgresStore(Tables):
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[_Transaction]:
-        begin = "begin; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0"
         async with (
             self._pool.acquire() as connection,
-            _Transaction(connection, self._inserts, self._seed, begin, BOOT_S) as transaction,
+            _Transaction(connection, self._inserts, self._seed, _BEGIN_EXCLUSIVE, BOOT_S) as transaction,
         ):
             await transaction.execute("select pg_advisory_xact_lock(hashtextextended($1, $2))", name, self._seed)
             yield transaction

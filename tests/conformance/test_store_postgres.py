@@ -13,7 +13,7 @@ import pytest
 
 from runtime.drivers import postgres_connection, store_postgres
 from runtime.drivers.store_postgres import connect
-from runtime.errors import ConnectionLost, SettingError, StartError, StoreAway
+from runtime.errors import ConnectionLost, Locked, SettingError, StartError, StoreAway
 from runtime.ports import Claim, Outgoing, Parked, Raced, Settled, Store
 from tests.conformance.inbox_promises import LONG, X, claimed
 from tests.conformance.proxy import Proxy
@@ -161,6 +161,32 @@ async def test_f26_an_exhausted_pool_is_the_store_being_away_within_a_second_and
     await asyncio.gather(*holding)
 
 
+async def test_f26_a_lock_that_another_holds_is_waited_for_less_than_a_second_and_then_briefly(
+    world: PostgresWorld,
+) -> None:
+    store, other = await world.store(pool_size=4), await world.store()
+
+    async def write(id: str) -> None:
+        async with store.transaction() as transaction:
+            await put(transaction, id)
+
+    async with other.exclusive("lock") as holder:
+        await holder.execute("lock table thing in share mode")
+        for seconds in (1, 0.4, 0.4):
+            began = time.monotonic()
+            with pytest.raises(Locked):
+                await write("a")
+            assert time.monotonic() - began < seconds
+            assert await ids(store) == []
+    await write("a")
+    async with other.exclusive("lock") as holder:
+        await holder.execute("lock table thing in share mode")
+        patient = asyncio.create_task(write("b"))
+        await asyncio.sleep(0.3)
+    await patient
+    assert await ids(store) == ["a", "b"]
+
+
 async def test_f27_a_database_that_is_read_only_is_still_read(world: PostgresWorld) -> None:
     writable = await world.store()
     async with writable.transaction() as transaction:
@@ -217,21 +243,27 @@ async def test_a_process_that_stands_still_loses_its_transaction(
     await until_back(idle)
 
 
-async def test_a_deadlock_is_a_lost_race(world: PostgresWorld) -> None:
+async def test_of_two_that_wait_for_each_other_one_goes_on(
+    world: PostgresWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = await world.store()
+    monkeypatch.setattr(postgres_connection, "LOCK_S", (0.2, 0.2))
+    hasty = await world.store()
     async with store.transaction() as transaction:
         await put(transaction, "a", "b")
     both = asyncio.Barrier(2)
 
-    async def handle(first: str, second: str) -> str:
+    async def handle(store: Store, first: str, second: str) -> str:
         async with store.transaction() as transaction:
             await transaction.execute("update thing set weight = 1 where id = $1", first)
             await both.wait()
             await transaction.execute("update thing set weight = 2 where id = $1", second)
         return "done"
 
-    results = await asyncio.gather(handle("a", "b"), handle("b", "a"), return_exceptions=True)
-    assert [type(each) for each in results if each != "done"] == [Raced]
+    works = handle(store, "a", "b"), handle(hasty, "b", "a")
+    done, locked = await asyncio.gather(*works, return_exceptions=True)
+    assert done == "done"
+    assert isinstance(locked, Locked)
 
 
 async def test_a_table_that_changed_under_a_known_statement_is_a_lost_race(world: PostgresWorld) -> None:
