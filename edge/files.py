@@ -2,7 +2,7 @@
 
 The address is the permission; no token is looked at. Pictures of people have addresses without a signature.
 Conditional requests and ranges after RFC 9110 sections 13 and 14: one range is served, several are answered with the
-whole, as is a range that cannot be read.
+whole, as is a range that cannot be read, and any where the store would have to send all that lies before it.
 """
 
 from __future__ import annotations
@@ -62,12 +62,13 @@ class Files:
             raise of_failed(failed(refusal), "media", replayed=False) from None
         except Unavailable as error:
             raise of_unavailable(error, "media") from None
-        common = [("ETag", f'"{file.etag}"'), ("Cache-Control", cache), ("Accept-Ranges", "bytes")]
+        ranges = "none" if "ranges" in self._blobs.lacks else "bytes"
+        common = [("ETag", f'"{file.etag}"'), ("Cache-Control", cache), ("Accept-Ranges", ranges)]
         if none_match(headers, file.etag):
             return Answer(304, headers=common)
         common.append(("Content-Disposition", file.disposition))
         start, end = 0, file.size
-        wanted = _wanted(headers, file) if method == "GET" else None
+        wanted = _wanted(headers, file) if method == "GET" and ranges == "bytes" else None
         if wanted is not None:
             start, end = wanted
             if start >= end:

@@ -18,7 +18,7 @@ CACHES = {
     "rediss": "cache_redis",
     "redis+sentinel": "cache_redis",
 }
-BLOBS = {"file": "blobs_files", "s3": "blobs_s3"}
+BLOBS = {"file": "blobs_files", "s3": "blobs_s3", "cloudinary": "blobs_cloudinary"}
 MAILERS = {"file": "mail_files", "smtp": "mail_smtp", "smtps": "mail_smtp", "smtp+starttls": "mail_smtp"}
 
 

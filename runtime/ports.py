@@ -522,7 +522,7 @@ class BlobInfo(msgspec.Struct, frozen=True):
     """What a store says of an object.
 
     :param size: bytes.
-    :param etag: changes with the content; without quotes.
+    :param etag: changes with the content; without quotes; may be empty in what `list` yields.
     :param content_type: as it was put; empty in what `list` yields, since not every store lists it.
     :param modified_at: by the store's clock, in what `put` returns by ours.
     """
@@ -544,8 +544,12 @@ class UploadUrl(msgspec.Struct, frozen=True):
 class Blobs(Protocol):
     """Objects by key. A half-written object is never visible.
 
-    A key is `a/b/c`, at most 512 characters: parts of 1–128 of `[A-Za-z0-9._-]` that begin with no dot; no key is a
+    A key is `a/b/c`, at most 200 characters: parts of 1–128 of `[A-Za-z0-9._-]` that begin with no dot; no key is a
     folder of another. A content type has at most 255 ASCII characters.
+
+    What a store may declare in `lacks`: `signed_urls` (`url` and `upload_url` answer None), `ranges` (whoever wants the
+    end of an object has to wait until all before it has come too), `sweep` (unfinished writes are the store's own to
+    remove, and `sweep` finds none).
 
     :raises BlobsAway: the store does not answer (all methods, within 2 s to connect).
     :raises ValueError: not such a key, or not the beginning of one.
@@ -566,7 +570,8 @@ class Blobs(Protocol):
         ...
 
     def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from `start` to before `end`, as far as there are any.
+        """The bytes from `start` to before `end`, as far as there are any. Where the store lacks `ranges`, at the price
+        of all bytes before `end`.
 
         :raises KeyError: there is no such object.
         """
@@ -591,7 +596,7 @@ class Blobs(Protocol):
         ...
 
     async def sweep(self, *, older_than_ms: int) -> int:
-        """Remove what unfinished writes left behind; how many."""
+        """Remove what unfinished writes left behind; how many (`sweep` in `lacks`: the store does it by itself)."""
         ...
 
     def url(self, key: str, *, expires_s: int, answer: Mapping[str, str] | None = None) -> str | None:

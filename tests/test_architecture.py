@@ -32,13 +32,14 @@ VENDORS = {
 }
 """Vendor library → the one driver that knows it, in its file or in those of its parts."""
 
-THEIR_PARTS = {"yarl": {"amqp_wire"}, "aiohttp": {"blobs_s3"}, "types_aiobotocore_s3": {"blobs_s3"}}
+THEIR_PARTS = {"yarl": {"amqp_wire"}, "aiohttp": {"blobs_s3", "blobs_cloudinary"}, "types_aiobotocore_s3": {"blobs_s3"}}
 """What vendor libraries bring along and show in their own interface."""
 
 PARTS_OF_DRIVERS = {
     "amqp_link",
     "amqp_wire",
     "blob_keys",
+    "blob_parts",
     "mail_message",
     "postgres_connection",
     "sqlite_connection",

@@ -7,7 +7,7 @@ import re
 _PART = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}"
 _KEY = re.compile(rf"{_PART}(/{_PART})*")
 _PREFIX = re.compile(rf"({_PART}/)*({_PART})?")
-_LONGEST = 512
+_LONGEST = 200
 
 
 def check_key(key: str) -> None:

@@ -12,7 +12,6 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import datetime
-from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -27,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from runtime.context import system_clock
 from runtime.drivers.blob_keys import check_key, check_prefix
+from runtime.drivers.blob_parts import Parts
 from runtime.errors import BlobsAway, SettingError
 from runtime.ports import BlobInfo, Blobs, UploadUrl
 
@@ -152,10 +152,10 @@ class S3Blobs:
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], *, content_type: str) -> BlobInfo:
         check_key(key)
-        with SpooledTemporaryFile(_PIECE) as part:
-            return await self._put(key, _Parts(chunks, part), content_type)
+        with Parts(chunks, _PART) as parts:
+            return await self._put(key, parts, content_type)
 
-    async def _put(self, key: str, parts: _Parts, content_type: str) -> BlobInfo:
+    async def _put(self, key: str, parts: Parts, content_type: str) -> BlobInfo:
         size = await parts.next()
         if size < _PART:
             with _translated():
@@ -289,7 +289,7 @@ class S3Blobs:
                     raise
                 await self._client.create_bucket(Bucket=self._bucket.name)
 
-    async def _put_parts(self, key: str, upload_id: str, first: int, parts: _Parts, content_type: str) -> BlobInfo:
+    async def _put_parts(self, key: str, upload_id: str, first: int, parts: Parts, content_type: str) -> BlobInfo:
         done: list[CompletedPartTypeDef] = []
         total, size = 0, first
         while size:
@@ -319,38 +319,6 @@ class S3Blobs:
             except ClientError as error:
                 if _code(error) != "NoSuchUpload":  # another process was faster
                     raise
-
-
-class _Parts:
-    """Chunks gathered into parts of one size, the last one shorter: in a file, for a hundred uploads at once would be
-    half a gibibyte of memory.
-
-    :ivar file: the present part, at its beginning.
-    """
-
-    def __init__(self, chunks: AsyncIterator[bytes], file: SpooledTemporaryFile[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-        self.file = file
-
-    async def next(self) -> int:
-        """Go on to the next part; its bytes, 0 when there are no more."""
-        self.file.seek(0)
-        self.file.truncate()
-        size = self._write(self._rest, 0)
-        while size < _PART:
-            chunk = await anext(self._chunks, None)
-            if chunk is None:
-                break
-            size = self._write(chunk, size)
-        self.file.seek(0)
-        return size
-
-    def _write(self, chunk: bytes, size: int) -> int:
-        room = _PART - size
-        self.file.write(chunk[:room])
-        self._rest = chunk[room:]
-        return size + min(room, len(chunk))
 
 
 @contextmanager

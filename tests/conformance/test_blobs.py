@@ -1,4 +1,4 @@
-"""What `Blobs` promises, asked of both drivers; and that twins which break a promise are found out."""
+"""What `Blobs` promises, asked of all drivers; and that twins which break a promise are found out."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ import aiohttp
 import msgspec
 import pytest
 
-from runtime.drivers import blobs_files, blobs_s3
+from config.settings import Settings
+from runtime import connect
 from runtime.drivers.blobs_files import FileBlobs
 from runtime.ports import BlobInfo, Blobs
+from tests.conformance.cloudinary_server import cloudinary_server, cloudinary_url
 
 MIB = 1 << 20
 BIG = bytes(range(256)) * 4096 * 11 + b"tail"  # 11 MiB and a bit: three parts of a multipart upload
@@ -189,11 +191,8 @@ async def promise_a_list_is_sorted_by_key_and_complete(make: Make) -> None:
         async for info in place.blobs.list(place.key("a/c/")):
             found = await place.blobs.info(info.key)
             assert found is not None
-            assert (info.size, info.etag, info.modified_at // 1000) == (
-                found.size,
-                found.etag,
-                found.modified_at // 1000,
-            )
+            assert (info.size, info.modified_at // 1000) == (found.size, found.modified_at // 1000)
+            assert info.etag in ("", found.etag)
 
 
 async def promise_a_key_that_could_lead_elsewhere_is_refused(make: Make) -> None:
@@ -263,6 +262,9 @@ async def promise_what_a_killed_process_left_is_swept_once_it_is_old(make: Make)
         writer.kill()
         await writer.wait()
         assert await names(place) == []
+        if "sweep" in place.blobs.lacks:
+            assert await place.blobs.sweep(older_than_ms=-60_000) == 0
+            return
         assert await place.blobs.sweep(older_than_ms=60_000) == 0  # it could be another's, still at work
         assert await place.blobs.sweep(older_than_ms=-60_000) == 1
         assert await place.blobs.sweep(older_than_ms=-60_000) == 0
@@ -270,7 +272,8 @@ async def promise_what_a_killed_process_left_is_swept_once_it_is_old(make: Make)
 
 KILLED_WRITER = f"""
 import asyncio, sys
-from runtime.drivers import blobs_files, blobs_s3
+from config.settings import Settings
+from runtime import connect
 
 async def chunks():
     for _ in range(12):
@@ -279,8 +282,7 @@ async def chunks():
     await asyncio.Event().wait()
 
 async def main(url, key):
-    driver = blobs_s3 if url.startswith("s3:") else blobs_files
-    blobs = driver.connect(url)
+    blobs = connect.blobs(Settings(blob_url=url))
     await blobs.open()
     await blobs.put(key, chunks(), content_type="text/plain")
 
@@ -355,14 +357,23 @@ async def promise_ping_answers_and_opening_twice_does_no_harm(make: Make) -> Non
 PROMISES = [each for name, each in globals().items() if name.startswith("promise_")]
 
 
-@pytest.fixture(params=["files", "s3"])
+@pytest.fixture
+async def cloudinary(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[str]:
+    """The address of a cloud of one's own."""
+    port = free_port()
+    (tmp_path / "cloud").mkdir()
+    async with cloudinary_server(tmp_path / "cloud", port):
+        yield cloudinary_url(port)
+
+
+@pytest.fixture(params=["files", "s3_url", "cloudinary"])
 def make(request: pytest.FixtureRequest, run_id: str, tmp_path: Path) -> Make:
-    url = request.getfixturevalue("s3_url") if request.param == "s3" else f"file:{tmp_path}/media"
+    url = f"file:{tmp_path}/media" if request.param == "files" else request.getfixturevalue(request.param)
     prefix = f"{run_id}/{tmp_path.name}"
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Place]:
-        blobs = blobs_s3.connect(url) if request.param == "s3" else blobs_files.connect(url)
+        blobs = connect.blobs(Settings(blob_url=url))
         await blobs.open()
         try:
             yield Place(blobs, url, prefix)
