@@ -14,7 +14,7 @@ from actors.contracts.media import GetStoredFile, StoredFile
 from actors.contracts.values import UUID
 from edge.answer import Answer
 from edge.call import Call
-from edge.file_answer import FileAnswer
+from edge.file_answer import FileAnswer, LocalFileAnswer, PiecesAnswer
 from edge.headers import Headers, none_match
 from edge.problems import Problem, not_found, of_failed, of_unavailable
 from runtime.client import Client
@@ -79,20 +79,20 @@ class Files:
                     headers=(("Content-Range", f"bytes */{file.size}"),),
                 )
             common.append(("Content-Range", f"bytes {start}-{end - 1}/{file.size}"))
-        pieces = _nothing() if method == "HEAD" else await self._begun(file.key, start, end)
-        status = 200 if wanted is None else 206
-        return FileAnswer(status, end - start, pieces, media_type=file.content_type, headers=common)
-
-    async def _begun(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """The bytes, of which the first are there: until then, an answer can still say that there are none."""
-        pieces = self._blobs.get(key, start=start, end=end)
+        status, length, kind = 200 if wanted is None else 206, end - start, file.content_type
+        if method == "HEAD":
+            return FileAnswer(status, length, media_type=kind, headers=common)
         try:
-            first = await anext(pieces, b"")
+            local = await self._blobs.local_file(file.key)
+            if local is not None:
+                return LocalFileAnswer(status, length, local, start, media_type=kind, headers=common)
+            pieces = self._blobs.get(file.key, start=start, end=end)
+            first = await anext(pieces, b"")  # until it is there, an answer can still say that there is none
         except KeyError:
             raise not_found("media") from None
         except BlobsAway as error:
             raise of_unavailable(error, "media") from None
-        return _joined(first, pieces)
+        return PiecesAnswer(status, length, _joined(first, pieces), media_type=kind, headers=common)
 
 
 class Avatars(Files):
@@ -128,8 +128,3 @@ async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[by
     yield first
     async for piece in rest:
         yield piece
-
-
-async def _nothing() -> AsyncGenerator[bytes, None]:
-    return
-    yield b""

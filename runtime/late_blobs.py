@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from runtime.ports import BlobInfo, Blobs, UploadUrl
+from runtime.ports import BlobInfo, Blobs, LocalFile, UploadUrl
 
 
 class LateBlobs:
@@ -46,6 +46,10 @@ class LateBlobs:
         await self.open()
         async for piece in self._store.get(key, start=start, end=end):
             yield piece
+
+    async def local_file(self, key: str) -> LocalFile | None:
+        await self.open()
+        return await self._store.local_file(key)
 
     async def info(self, key: str) -> BlobInfo | None:
         await self.open()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -534,6 +534,13 @@ class BlobInfo(msgspec.Struct, frozen=True):
     modified_at: int
 
 
+class LocalFile(NamedTuple):
+    """An open file, to be closed by whoever gets it. :param size: how many of its first bytes are the object."""
+
+    file: BinaryIO
+    size: int
+
+
 class UploadUrl(msgspec.Struct, frozen=True):
     """Where to PUT an object. :param headers: to be sent along: the signature holds them."""
 
@@ -572,6 +579,14 @@ class Blobs(Protocol):
     def get(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from `start` to before `end`, as far as there are any. Where the store lacks `ranges`, at the price
         of all bytes before `end`.
+
+        :raises KeyError: there is no such object.
+        """
+        ...
+
+    async def local_file(self, key: str) -> LocalFile | None:
+        """The object as an open file of this host, for sendfile(2); it stays whole, whatever becomes of the object.
+        None where the store keeps no files here (`local_files` in `lacks`).
 
         :raises KeyError: there is no such object.
         """

@@ -24,7 +24,7 @@ import msgspec
 from runtime.context import system_clock
 from runtime.drivers.blob_keys import check_key, check_prefix
 from runtime.errors import BlobsAway, SettingError
-from runtime.ports import BlobInfo, Blobs, UploadUrl
+from runtime.ports import BlobInfo, Blobs, LocalFile, UploadUrl
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -103,6 +103,13 @@ class FileBlobs:
                 piece = await self._run(file.read, min(_PIECE, left))
                 left -= len(piece)
                 yield piece
+
+    async def local_file(self, key: str) -> LocalFile | None:
+        check_key(key)
+        with ExitStack() as opened:
+            file, size = await self._run(self._open, key, 0, opened)
+            opened.pop_all()
+            return LocalFile(file, size)
 
     async def info(self, key: str) -> BlobInfo | None:
         check_key(key)

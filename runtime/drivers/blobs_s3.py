@@ -28,7 +28,7 @@ from runtime.context import system_clock
 from runtime.drivers.blob_keys import check_key, check_prefix
 from runtime.drivers.blob_parts import Parts
 from runtime.errors import BlobsAway, SettingError
-from runtime.ports import BlobInfo, Blobs, UploadUrl
+from runtime.ports import BlobInfo, Blobs, LocalFile, UploadUrl
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -109,7 +109,7 @@ def connect(url: str) -> Blobs:
 class S3Blobs:
     """Holds at most a piece of each object that is written or read; a part that is being gathered lies in a file."""
 
-    lacks: ClassVar[frozenset[str]] = frozenset()
+    lacks: ClassVar[frozenset[str]] = frozenset({"local_files"})
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
@@ -195,6 +195,9 @@ class S3Blobs:
             async with answer["Body"] as body:
                 async for piece in body.iter_chunks(_PIECE):
                     yield piece
+
+    async def local_file(self, key: str) -> LocalFile | None:
+        return None
 
     async def info(self, key: str) -> BlobInfo | None:
         check_key(key)

@@ -19,7 +19,7 @@ import pytest
 from config.settings import Settings
 from runtime import connect
 from runtime.drivers.blobs_files import FileBlobs
-from runtime.ports import BlobInfo, Blobs
+from runtime.ports import BlobInfo, Blobs, LocalFile
 from tests.conformance.cloudinary_server import cloudinary_server, cloudinary_url
 
 MIB = 1 << 20
@@ -154,6 +154,23 @@ async def promise_a_range_is_what_a_slice_is(make: Make) -> None:
             assert await get(place, "a", start, end) == content[start:end]
         assert await get(place, "a", size) == await get(place, "a", size + 9, size + 20) == b""
         assert await get(place, "empty") == await get(place, "empty", 0, 5) == b""
+
+
+async def promise_a_local_file_is_the_object_and_stays_it(make: Make) -> None:
+    async with make() as place:
+        await put(place, "a", BIG)
+        opened = await place.blobs.local_file(place.key("a"))
+        if "local_files" in place.blobs.lacks:
+            assert opened is None
+            return
+        assert opened is not None
+        await put(place, "a", b"another")
+        with opened.file as file:
+            assert opened.size == len(BIG)
+            assert file.read(opened.size) == BIG
+        await place.blobs.delete([place.key("a")])
+        with pytest.raises(KeyError):
+            await place.blobs.local_file(place.key("a"))
 
 
 async def promise_what_is_not_there_is_said_not_to_be(make: Make) -> None:
@@ -416,6 +433,12 @@ class IncludesTheEnd(FileBlobs):
             yield piece
 
 
+class ShowsItsTrailer(FileBlobs):
+    async def local_file(self, key: str) -> LocalFile | None:
+        opened = await super().local_file(key)
+        return opened and LocalFile(opened.file, opened.size + 512)
+
+
 class ForgetsTypes(FileBlobs):
     async def put(self, key: str, chunks: AsyncIterator[bytes], *, content_type: str) -> BlobInfo:
         return await super().put(key, chunks, content_type="application/octet-stream")
@@ -458,6 +481,7 @@ class LeavesACopy(FileBlobs):
         (WritesInPlace, promise_a_cancelled_put_stores_nothing_and_leaves_nothing),
         (HoldsAll, promise_memory_is_bounded),
         (IncludesTheEnd, promise_a_range_is_what_a_slice_is),
+        (ShowsItsTrailer, promise_a_local_file_is_the_object_and_stays_it),
         (ForgetsTypes, promise_what_is_put_comes_back_with_what_is_known_of_it),
         (ListsAsItComes, promise_a_list_is_sorted_by_key_and_complete),
         (SweepsTooEarly, promise_what_a_killed_process_left_is_swept_once_it_is_old),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
+from edge import file_answer
 from runtime.keys import Keys
 from runtime.signed_urls import SignedUrls
 from tests.edge.whole_house import SECRET_KEY, House, Uploader, house_of
@@ -356,3 +360,28 @@ async def test_the_document_knows_all_calls(house: House) -> None:
     assert schema["required"] == ["file"]
     assert {"get", "delete"} == set(paths["/v1/media/{id}"])
     assert {"200", "206", "304", "403", "416"} <= set(paths["/media/{id}"]["get"]["responses"])
+
+
+async def test_b22_who_does_not_read_a_large_file_is_cut_off(
+    house: House, ada: Uploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"".join(b"%015d\n" % n for n in range(12 * 65536))
+    path = (await ada.url(await ada.upload(content, "lines.txt"))).removeprefix(house.address)
+    monkeypatch.setattr(file_answer, "WRITE_S", 0.1)
+    address = urlsplit(house.address)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=1 << 10)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    await asyncio.sleep(0.5)  # what is measured: not to read for that long
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+        await reader.readexactly(len(content))
+    writer.close()
+
+
+async def test_a_file_that_was_cut_short_ends_without_its_end(house: House, ada: Uploader) -> None:
+    media = await ada.upload(b"line\n" * 2000, "lines.txt")
+    objects = (Path(house.app.settings.var_dir) / "media").rglob("*")
+    (stored,) = [path for path in objects if path.is_file() and path.read_bytes().startswith(b"line\n")]
+    os.truncate(stored, 5_512)
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await house.anyone("GET", (await ada.url(media)).removeprefix(house.address))
