@@ -27,7 +27,7 @@ from runtime.context import system_clock
 from runtime.drivers.blob_keys import check_key, check_prefix
 from runtime.drivers.blob_parts import Parts
 from runtime.errors import BlobsAway, SettingError
-from runtime.ports import BlobInfo, Blobs, UploadUrl
+from runtime.ports import BlobInfo, Blobs, LocalFile, UploadUrl
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ class CloudinaryBlobs:
     It cannot fetch a part of an object alone: `get` reads from the first byte on, and passes over what is not wanted.
     """
 
-    lacks: ClassVar[frozenset[str]] = frozenset({"signed_urls", "ranges", "sweep"})
+    lacks: ClassVar[frozenset[str]] = frozenset({"local_files", "signed_urls", "ranges", "sweep"})
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -181,6 +181,9 @@ class CloudinaryBlobs:
                 if part := piece[max(0, start - at) : None if end is None else end - at]:
                     yield part
                 at += len(piece)
+
+    async def local_file(self, key: str) -> LocalFile | None:
+        return None
 
     async def info(self, key: str) -> BlobInfo | None:
         check_key(key)
