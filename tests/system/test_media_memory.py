@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.edge.whole_house import BOUNDARY, form
 from tests.system.world import Api, World
@@ -22,11 +23,17 @@ def resident(pid: int) -> int:
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) << 10
 
 
+@pytest.fixture(params=["files", "s3"])
+def blob_url(request: pytest.FixtureRequest) -> str:
+    """Where objects lie."""
+    url: str = request.getfixturevalue("s3_url") if request.param == "s3" else "file:var/media"
+    return url
+
+
 async def test_forty_uploads_at_once_are_not_held_in_memory(
-    embedded: World, client: Callable[[str], Api], free_port: Callable[[], int]
+    embedded: World, client: Callable[[str], Api], free_port: Callable[[], int], blob_url: str
 ) -> None:
-    port = free_port()
-    embedded.settings |= {"EDGE_PORT": str(port), "RATE_LIMITS": "off"}
+    embedded.settings |= {"EDGE_PORT": str(free_port()), "RATE_LIMITS": "off", "BLOB_URL": blob_url}
     running = await embedded.start()
     ada = await client(running.address).person("Ada")
     head, _, tail = form([("file", "a.txt", b"\0")]).partition(b"\0")
