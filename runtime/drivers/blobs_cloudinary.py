@@ -149,7 +149,7 @@ class CloudinaryBlobs:
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], *, content_type: str) -> BlobInfo:
         check_key(key)
-        escaped = re.sub(r"([=|\\])", r"\\\1", content_type)
+        escaped = re.sub("([=|])", r"\\\1", content_type)
         wanted = {"public_id": self._folder + key, "overwrite": "true", "context": f"content_type={escaped}"}
         upload, start = uuid4().hex, 0
         with Parts(_marked(chunks), _PART) as parts:

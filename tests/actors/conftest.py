@@ -19,6 +19,7 @@ from runtime.late_blobs import LateBlobs
 from runtime.testing import Stage
 from tests.actors.company import Company
 from tests.actors.town import ORIGIN, Town
+from tests.conformance.cloudinary_server import cloudinary_server, cloudinary_url
 
 
 @contextlib.asynccontextmanager
@@ -45,10 +46,18 @@ def database(request: pytest.FixtureRequest) -> str | None:
     return url
 
 
-@pytest.fixture(scope="session", params=["files", "s3"])
+@pytest.fixture(scope="session")
+async def cloudinary(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> AsyncIterator[str]:
+    """The address of a cloud that answers as Cloudinary does."""
+    port = free_port()
+    async with cloudinary_server(tmp_path_factory.mktemp("cloud"), port):
+        yield cloudinary_url(port)
+
+
+@pytest.fixture(scope="session", params=["files", "s3_url", "cloudinary"])
 def blob_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of an object store."""
-    url: str | None = request.getfixturevalue("s3_url") if request.param == "s3" else None
+    url: str | None = None if request.param == "files" else request.getfixturevalue(request.param)
     return url or f"file:{tmp_path_factory.mktemp('blobs')}"
 
 

@@ -1,18 +1,21 @@
-"""What is one driver's own: files and folders, and an S3 server that goes away."""
+"""What is one driver's own: files and folders, an S3 server that goes away, and what Cloudinary counts and refuses."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from runtime.drivers import blobs_files, blobs_s3
+from runtime.drivers import blobs_cloudinary, blobs_files, blobs_s3
 from runtime.errors import BlobsAway, SettingError
 from runtime.ports import Blobs
+from tests.conformance.cloudinary_server import Cloudinary, cloudinary_server, cloudinary_url
 from tests.conformance.proxy import Proxy
 
 MIB = 1 << 20
@@ -171,3 +174,138 @@ def test_s3_says_which_url_would_be_right(url: str, right: str, monkeypatch: pyt
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SettingError, match=right):
         blobs_s3.connect(url)
+
+
+# ----------------------------------------------------------------------------------------- of Cloudinary
+
+
+@asynccontextmanager
+async def clouded(folder: Path, port: int) -> AsyncIterator[tuple[Cloudinary, Blobs]]:
+    async with cloudinary_server(folder, port) as cloud:
+        blobs = blobs_cloudinary.connect(cloudinary_url(port))
+        await blobs.open()
+        try:
+            yield cloud, blobs
+        finally:
+            await blobs.close()
+
+
+def test_a_signature_is_made_of_the_string_that_cloudinary_documents() -> None:
+    """The example of "Generating authentication signatures", whose digest is SHA-1's."""
+    wanted = {"timestamp": "1315060510", "public_id": "sample_image", "eager": "w_400,h_300,c_pad|w_260,h_200,c_crop"}
+    signed = blobs_cloudinary.string_to_sign(wanted) + "abcd"
+    assert hashlib.sha1(signed.encode()).hexdigest() == "bfd09f95f331f558cbd1320e67aa8d488770583e"
+
+
+def test_a_value_cannot_sign_for_another_parameter() -> None:
+    one = blobs_cloudinary.string_to_sign({"context": "content_type=a&overwrite=true"})
+    assert one != blobs_cloudinary.string_to_sign({"context": "content_type=a", "overwrite": "true"})
+
+
+async def test_cloudinary_counts_only_what_is_looked_up(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    async with clouded(tmp_path, free_port()) as (cloud, blobs):
+        await blobs.ping()
+        await blobs.put("a", pieces(b"x"), content_type="text/plain;charset=utf-8|&")
+        assert await read(blobs, "a") == b"x"
+        await blobs.move("a", "b")
+        assert cloud.counted == 0
+        info = await blobs.info("b")
+        assert info is not None
+        assert info.content_type == "text/plain;charset=utf-8|&"
+        assert cloud.counted == 1
+        await blobs.delete(["b", "c"])
+        assert cloud.counted == 1
+        assert cloud.assets == {}
+
+
+async def test_what_others_keep_in_a_cloud_is_not_looked_at(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    port = free_port()
+    async with clouded(tmp_path, port) as (cloud, blobs):
+        other = blobs_cloudinary.connect(cloudinary_url(port).replace("?", "/other?"))
+        await other.open()
+        await other.put("a", pieces(b"x"), content_type="text/plain")
+        assert list(cloud.assets) == ["other/a"]
+        assert [info.key async for info in blobs.list("")] == []
+        assert [info.key async for info in other.list("")] == ["a"]
+        await other.close()
+
+
+@pytest.mark.parametrize(("status", "reason"), [(420, "this hour"), (401, "HTTP 401"), (500, "HTTP 500")])
+async def test_a_cloud_that_refuses_is_away(
+    tmp_path: Path, free_port: Callable[[], int], status: int, reason: str
+) -> None:
+    async with clouded(tmp_path, free_port()) as (cloud, blobs):
+        cloud.status = status
+        calls = (blobs.ping(), blobs.info("a"), blobs.delete(["a"]), blobs.move("a", "b"), read(blobs, "a"))
+        for answer in await asyncio.gather(*calls, return_exceptions=True):
+            assert isinstance(answer, BlobsAway)
+            assert reason in str(answer)
+
+
+async def test_an_api_that_is_not_cloudinarys_is_away(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    async with clouded(tmp_path, free_port()) as (cloud, blobs):
+        cloud.status = 404
+        with pytest.raises(BlobsAway, match="documented"):
+            await blobs.ping()
+        with pytest.raises(BlobsAway, match="documented"):
+            await blobs.put("a", pieces(b"x"), content_type="text/plain")
+
+
+async def test_a_wrong_secret_is_away_not_missing(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    port = free_port()
+    async with cloudinary_server(tmp_path, port):
+        blobs = blobs_cloudinary.connect(cloudinary_url(port).replace("@", "x@"))
+        with pytest.raises(BlobsAway):
+            await blobs.open()
+
+
+async def test_a_cloud_that_is_down_is_away_soon(free_port: Callable[[], int]) -> None:
+    began = time.monotonic()
+    with pytest.raises(BlobsAway):
+        await blobs_cloudinary.connect(cloudinary_url(free_port())).open()
+    assert time.monotonic() - began < 2
+
+
+async def test_a_cloud_that_goes_away_in_the_middle_is_away_and_usable_later(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+    content = bytes(range(256)) * 4096 * 13
+    async with cloudinary_server(tmp_path, port) as cloud, Proxy("127.0.0.1", port) as proxy:
+        blobs = blobs_cloudinary.connect(cloudinary_url(proxy.port))
+        await blobs.open()
+        await blobs.put("a", pieces(content), content_type="text/plain")
+        body = blobs.get("a")
+        await anext(body)
+        await proxy.down()
+        with pytest.raises(BlobsAway):
+            _ = [piece async for piece in body]
+        await proxy.up()
+
+        async def interrupted() -> AsyncIterator[bytes]:
+            yield content
+            await proxy.down()
+            yield content
+
+        with pytest.raises(BlobsAway):
+            await blobs.put("half", interrupted(), content_type="text/plain")
+        await proxy.up()
+        assert list(cloud.assets) == ["troupe/a"]
+        assert await read(blobs, "a") == content
+        await blobs.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "right"),
+    [
+        ("cloudinary://k:s@", "cloudinary://key:secret@cloud"),
+        ("cloudinary://k@cloud", "cloudinary://key:secret@cloud"),
+        ("cloudinary://k:s@cloud/a/b", "cloudinary://key:secret@cloud"),
+        ("cloudinary://k:s@cloud?secure=true", "upload_prefix"),
+        ("cloudinary://k:s@cloud?upload_prefix=api-eu.cloudinary.com", "https://api-eu"),
+        ("cloudinary://k:s@cloud?connect_timeout_s=x", "connect_timeout_s"),
+    ],
+)
+def test_cloudinary_says_which_url_would_be_right(url: str, right: str) -> None:
+    with pytest.raises(SettingError, match=right):
+        blobs_cloudinary.connect(url)

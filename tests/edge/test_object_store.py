@@ -1,4 +1,4 @@
-"""Uploads into S3, and what becomes of them while it is away (rows F33 and F34)."""
+"""Uploads into S3 and Cloudinary, and what becomes of them while S3 is away (rows F33 and F34)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 from runtime import connect
 from runtime.errors import SettingError
 from tests.actors.importing import archive, issue
+from tests.conformance.cloudinary_server import Asset, Cloudinary, cloudinary_server, cloudinary_url
 from tests.conformance.proxy import Proxy
 from tests.edge.whole_house import BOUNDARY, Uploader, form, house_of, objects
 from tests.servers.processes import free_port
@@ -153,3 +154,65 @@ async def test_imports_go_through_s3_and_leave_nothing(tmp_path: Path, s3_url: s
             assert time.monotonic() < deadline, left
             await asyncio.sleep(0.05)
         await blobs.close()
+
+
+@pytest.fixture
+async def cloud(tmp_path: Path) -> AsyncIterator[tuple[Cloudinary, str]]:
+    """And its address."""
+    port = free_port()
+    (tmp_path / "cloud").mkdir()
+    async with cloudinary_server(tmp_path / "cloud", port) as cloud:
+        yield cloud, cloudinary_url(port)
+
+
+async def test_where_a_store_signs_nothing_and_has_no_ranges_the_edge_serves_the_whole(
+    tmp_path: Path, cloud: tuple[Cloudinary, str]
+) -> None:
+    assets, blob_url = cloud[0].assets, cloud[1]
+    async with house_of(tmp_path, blob_url=blob_url) as house:
+        ada = await house.person()
+        text = b"a line\n" * 1_000_000
+        media = await ada.upload(text, "a.txt")
+        address = await ada.url(media)
+        assert address.startswith(house.address)
+        path = address.removeprefix(house.address)
+        for headers in ({}, {"range": "bytes=0-3"}, {"range": f"bytes={len(text)}-"}):
+            answer = await house.anyone("GET", path, **headers)
+            assert (answer.status, answer.body) == (200, text)
+            assert answer.headers["Accept-Ranges"] == "none"
+            assert answer.headers["Content-Type"] == "text/plain"
+        assert (await ada("DELETE", f"/v1/media/{media['id']}")).status == 204
+        await _emptied(assets)
+
+
+async def test_where_a_store_takes_nothing_from_clients_the_edge_does(
+    tmp_path: Path, cloud: tuple[Cloudinary, str]
+) -> None:
+    async with house_of(tmp_path, blob_url=cloud[1]) as house, aiohttp.ClientSession() as session:
+        ada = await house.person()
+        wanted = {"filename": "a.txt", "content_type": "text/plain", "size": 4}
+        begun = (await ada.api("POST", "/v1/media/uploads", wanted)).json
+        assert begun["upload"]["url"].startswith(house.address)
+        async with session.put(begun["upload"]["url"], data=b"text", headers=begun["upload"]["headers"]) as answer:
+            assert answer.status == 204
+        done = await ada("POST", f"/v1/media/{begun['media']['id']}/complete")
+        assert (done.status, done.json["status"]) == (200, "ready")
+        address = await ada.url(done.json)
+        assert (await house.anyone("GET", address.removeprefix(house.address))).body == b"text"
+
+
+async def test_imports_go_through_cloudinary_and_leave_nothing(tmp_path: Path, cloud: tuple[Cloudinary, str]) -> None:
+    async with house_of(tmp_path, blob_url=cloud[1]) as house:
+        ada = await house.person()
+        begun = await ada.send_import(
+            [("format", None, b"github-archive"), ("file", "a.json", archive(issue(1), issue(2)))]
+        )
+        assert (await ada.ended(begun))["created"] == 2
+        await _emptied(cloud[0].assets)
+
+
+async def _emptied(assets: dict[str, Asset]) -> None:
+    deadline = time.monotonic() + 5
+    while assets:
+        assert time.monotonic() < deadline, assets
+        await asyncio.sleep(0.05)
