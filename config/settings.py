@@ -72,7 +72,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(ge=2, le=200, description="Connections to PostgreSQL, per actor and process; two are for reads.")
     ] = 10
     cache_url: Annotated[str, _about("`memory:`, `redis://host:6379/0` or `redis+sentinel://…`.")] = "memory:"
-    blob_url: Annotated[str, _about("`file:media`, `s3://bucket?endpoint=…` or `cloudinary://key:secret@cloud`.")] = "file:media"
+    blob_url: Annotated[str, _about("`file:media`, `s3://bucket?endpoint=…` or `cloudinary://key:secret@cloud`.")] = (
+        "file:media"
+    )
     mail_url: Annotated[str, _about("`file:mail`, `smtp://`, `smtps://` or `smtp+starttls://user:password@host`.")] = (
         "file:mail"
     )

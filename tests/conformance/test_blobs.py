@@ -18,7 +18,9 @@ import pytest
 
 from config.settings import Settings
 from runtime import connect
+from runtime.drivers.blobs_cloudinary import CloudinaryBlobs
 from runtime.drivers.blobs_files import FileBlobs
+from runtime.drivers.blobs_s3 import S3Blobs
 from runtime.ports import BlobInfo, Blobs, LocalFile
 from tests.conformance.cloudinary_server import cloudinary_server, cloudinary_url
 
@@ -404,6 +406,12 @@ def make(request: pytest.FixtureRequest, run_id: str, tmp_path: Path) -> Make:
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
 async def test_keeps(promise: Promise, make: Make) -> None:
     await promise(make)
+
+
+def test_what_is_not_promised_is_declared() -> None:
+    assert FileBlobs.lacks == {"signed_urls"}
+    assert S3Blobs.lacks == set()
+    assert CloudinaryBlobs.lacks == {"signed_urls", "ranges", "sweep"}
 
 
 # ------------------------------------------------------------------------------------------ broken twins
