@@ -1,4 +1,4 @@
-"""What mails say: templates in `actors/mail/`, a text and an HTML one each, filled in by Jinja2.
+"""What mails say: templates in `actors/mail/<language>/`, a text and an HTML one each, filled in by Jinja2.
 
 Whatever a user wrote is only ever a value: literal in texts, escaped in HTML, on one line in the subject.
 """
@@ -6,12 +6,14 @@ Whatever a user wrote is only ever a value: literal in texts, escaped in HTML, o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from actors.contracts.notify import NotificationKind
+import msgspec
+
+from actors.phrases import Notice, language, phrases
 from runtime.ports import Mail
 
 if TYPE_CHECKING:
@@ -19,37 +21,23 @@ if TYPE_CHECKING:
 
 TEMPLATES: Final = Path(__file__).with_name("mail")
 
-TITLES: Final[Mapping[NotificationKind, str]] = {
-    "task_assigned": "{actor} assigned a task to you: {about}",
-    "task_updated": "{actor} changed a task: {about}",
-    "task_completed": "{actor} completed a task: {about}",
-    "task_deleted": "{actor} moved a task to the trash: {about}",
-    "comment_added": "{actor} commented on a task: {about}",
-    "mentioned": "{actor} mentioned you in a comment: {about}",
-    "member_added": "{actor} added you to {about}",
-    "import_done": "An import has ended: {about}",
-}
-
-Notice = Literal["password_changed", "new_network"]
-
-NOTICES: Final[Mapping[Notice, str]] = {
-    "password_changed": "Your password was changed",
-    "new_network": "Your account was signed in to from a new place: {detail}",
-}
-
-NOBODY: Final = "Someone"
-"""In place of the name of a person who is not known, or not any more."""
-
 # what cannot stand in a header: controls, separators of lines, halves of surrogate pairs
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
-def title(kind: NotificationKind, actor_name: str | None, about: str) -> str:
-    """One line on what happened, for inbox and subject.
+class Addressee(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a mail is for, and in what language."""
 
-    :param about: title of the task, or name of the project or file.
-    """
-    return TITLES[kind].format(actor=actor_name or NOBODY, about=about)
+    email: str
+    name: str
+    locale: str
+
+
+class Paragraph(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of news. :param headline: of `phrases.title`."""
+
+    headline: str
+    body: str
 
 
 class Letters:
@@ -61,24 +49,33 @@ class Letters:
     def __init__(self, origin: str) -> None:
         self._origin = origin
 
-    def verification(self, id: str, to: str, name: str, token: str) -> Mail:
+    def verification(self, id: str, to: Addressee, token: str) -> Mail:
         """:param token: 256 bits in URL-safe base64."""
         link = f"{self._origin}/email-verifications?token={token}"
-        return self._mail("verification", id, to, "Confirm your e-mail address", name=name, email=to, link=link)
+        return self._mail("verification", id, to, phrases(to.locale).verification, email=to.email, link=link)
 
-    def reset(self, id: str, to: str, name: str, token: str) -> Mail:
+    def reset(self, id: str, to: Addressee, token: str) -> Mail:
         """:param token: 256 bits in URL-safe base64."""
         link = f"{self._origin}/password-resets?token={token}"
-        return self._mail("reset", id, to, "Set a new password", name=name, email=to, link=link)
+        return self._mail("reset", id, to, phrases(to.locale).reset, email=to.email, link=link)
 
-    def notice(self, id: str, to: str, name: str, kind: Notice, detail: str) -> Mail:
+    def notice(self, id: str, to: Addressee, kind: Notice, detail: str) -> Mail:
         """What happened to an account. :param detail: the network, of one that is new."""
-        headline = NOTICES[kind].format(detail=detail)
-        return self._mail("notice", id, to, headline, name=name, headline=headline, email=to)
+        headline = phrases(to.locale).notices[kind].format(detail=detail)
+        return self._mail("notice", id, to, headline, headline=headline, email=to.email)
 
-    def notification(self, id: str, to: str, name: str, headline: str, body: str) -> Mail:
-        """:param headline: of `title`; the mail's subject, too."""
-        return self._mail("notification", id, to, headline, name=name, headline=headline, body=body)
+    def notification(
+        self, id: str, to: Addressee, subject: str, items: Sequence[Paragraph], *, thread: str | None, token: str
+    ) -> Mail:
+        """News, with a way to get no more of the kind (RFC 8058).
+
+        :param thread: the id of the mail that began it; None for that one.
+        :param token: lets whoever has it unsubscribe.
+        """
+        link = f"{self._origin}/unsubscribe/{token}"
+        headers = {"List-Unsubscribe": f"<{link}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+        mail = self._mail("notification", id, to, subject, items=items, unsubscribe=link)
+        return msgspec.structs.replace(mail, headers=headers, thread=thread)
 
     @cached_property
     def _templates(self) -> Environment:
@@ -94,7 +91,8 @@ class Letters:
             auto_reload=False,
         )
 
-    def _mail(self, template: str, id: str, to: str, subject: str, **values: str) -> Mail:
-        values["origin"] = self._origin
-        text, html = (self._templates.get_template(f"{template}.{form}").render(values) for form in ("txt", "html"))
-        return Mail(id, to, _UNFIT.sub(" ", subject), text, html)
+    def _mail(self, template: str, id: str, to: Addressee, subject: str, **values: Any) -> Mail:
+        filled: Mapping[str, Any] = {"unsubscribe": "", **values, "name": to.name, "origin": self._origin}
+        name = f"{language(to.locale)}/{template}"
+        text, html = (self._templates.get_template(f"{name}.{form}").render(filled) for form in ("txt", "html"))
+        return Mail(id, to.email, _UNFIT.sub(" ", subject), text, html)

@@ -1,18 +1,18 @@
-"""People: the part of the notify actor that keeps copies of them, and mails what concerns their accounts."""
+"""People: the part of the notify actor that keeps copies of them, and knows what happened to their accounts."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from actors.contracts.notify_account import ForgetMail, SendNotice, SendReset
+from actors.contracts.notify_account import ForgetMail
 from actors.contracts.user import Contact, Person, UserCreated, UserDeleted, UserUpdated
-from actors.letters import Letters
-from actors.postman import Postman
+from actors.contracts.user_notice import NewNetwork, PasswordChanged
+from actors.contracts.values import rfc3339
+from actors.notify_log import Happening, write_down
+from actors.notify_telling import News, tell
 from actors.records.notify import NotifyRecords
 from runtime.actor import handles
-from runtime.context import Context, OutsideContext
-from runtime.policy import PATIENT
-from runtime.ports import Mail
+from runtime.context import Context
 
 DELETED: Final = "deleted user"
 """In place of the name of a person who was erased."""
@@ -21,14 +21,15 @@ DELETED: Final = "deleted user"
 class People:
     """Handlers of people and their accounts."""
 
-    _letters: Letters
-    _postman: Postman
-
     @handles
     async def keep_new_person(self, event: UserCreated, ctx: Context[NotifyRecords]) -> None:
         """Keep a copy, to know names and addresses."""
+        person = event.person
         if event.contact is not None:  # else an older process told it: `resync user` brings what is missing
-            await ctx.records.keep_person(event.person, event.contact)
+            await ctx.records.keep_person(person, event.contact)
+        await write_down(
+            Happening(type="user_created", at=rfc3339(ctx.now), actor_id=person.id, user_id=person.id), ctx
+        )
 
     @handles
     async def keep_changed_person(self, event: UserUpdated, ctx: Context[NotifyRecords]) -> None:
@@ -46,32 +47,38 @@ class People:
         nowhere = Contact(email="", email_verified=False, locale="en", timezone="UTC")
         await ctx.records.keep_person(tombstone, nowhere)
         await ctx.records.forget_notifications(event.user_id)
+        await ctx.records.preferences.forget(event.user_id)
+        await ctx.records.letters.forget_person(event.user_id)
+        await ctx.records.log.forget_person(event.user_id)
 
-    @handles(outside=True, retry=PATIENT)
-    async def send_reset(self, command: SendReset, ctx: OutsideContext[NotifyRecords]) -> None:
-        """With the token that lets them set a new password."""
-        await self._mail_once(self._letters.reset(ctx.cause, command.email, command.name, command.token), ctx)
-
-    @handles(outside=True, retry=PATIENT)
-    async def send_notice(self, command: SendNotice, ctx: OutsideContext[NotifyRecords]) -> None:
-        """What happened to their account: always mailed, so that a thief cannot hide it."""
-        await self._mail_once(
-            self._letters.notice(ctx.cause, command.email, command.name, command.kind, command.detail), ctx
+    @handles
+    async def tell_of_password(self, event: PasswordChanged, ctx: Context[NotifyRecords]) -> None:
+        """The owner of the account: it need not have been them."""
+        await tell(
+            News(
+                kind="password_changed",
+                people=[event.user_id],
+                actor_id=None,
+                subject=("user", event.user_id),
+                about="",
+            ),
+            ctx,
+        )
+        await write_down(
+            Happening(type="password_changed", at=event.at, actor_id=event.user_id, user_id=event.user_id), ctx
         )
 
-    @handles(outside=True, retry=PATIENT)
-    async def forget_mail(self, command: ForgetMail, ctx: OutsideContext[NotifyRecords]) -> None:
-        """What an embedded mailer keeps in files."""
-        await self._postman.forget(command.email)
-
-    async def _mail_once(self, mail: Mail, ctx: OutsideContext[NotifyRecords]) -> None:
-        """A mail whose id is that of the message: the same in every attempt, and so is the Message-ID."""
-        async with ctx.step() as records:
-            await records.mail_begins(mail.id, ctx.now)
-        await self._send(mail, ctx)
-
-    async def _send(self, mail: Mail, ctx: OutsideContext[NotifyRecords]) -> None:
-        await self._postman.send(mail)
-        async with ctx.finish() as records:
-            await records.mail_sent(mail.id, ctx.now)
-        ctx.note(f"mail {mail.id} handed over")  # its subject names people, and notes outlive them
+    @handles
+    async def tell_of_network(self, event: NewNetwork, ctx: Context[NotifyRecords]) -> None:
+        """Likewise."""
+        await tell(
+            News(
+                kind="new_network",
+                people=[event.user_id],
+                actor_id=None,
+                subject=("user", event.user_id),
+                about=event.network,
+            ),
+            ctx,
+        )
+        await write_down(Happening(type="new_network", at=event.at, actor_id=event.user_id, user_id=event.user_id), ctx)

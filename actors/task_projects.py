@@ -19,6 +19,7 @@ from actors.contracts.task_project import (
     MemberAdded,
     MemberRemoved,
     Project,
+    ProjectRole,
     ProjectUpdated,
     RemoveMember,
     SetMember,
@@ -155,16 +156,7 @@ class Projects:
             raise _last_owner()
         added_at = await projects.put_member(command.id, person.id, command.role, ctx.now)
         if present is None:
-            ctx.emit(
-                MemberAdded(
-                    project_id=project.id,
-                    project_name=project.name,
-                    user_id=person.id,
-                    role=command.role,
-                    actor_id=ctx.caller.id,
-                    at=rfc3339(ctx.now),
-                )
-            )
+            ctx.emit(_added(project, person.id, command.role, ctx))
         return Member(
             user_id=person.id, name=person.name, avatar_url=None, role=command.role, added_at=rfc3339(added_at)
         )
@@ -193,6 +185,17 @@ class Projects:
         ctx.emit(_removed(project, leaver, ctx))
 
 
+def _added(project: ProjectRow, user_id: str, role: ProjectRole, ctx: Context[TaskRecords]) -> MemberAdded:
+    return MemberAdded(
+        project_id=project.id,
+        project_name=project.name,
+        user_id=user_id,
+        role=role,
+        actor_id=ctx.caller.id,
+        at=rfc3339(ctx.now),
+    )
+
+
 def _removed(project: ProjectRow, user_id: str, ctx: Context[TaskRecords]) -> MemberRemoved:
     return MemberRemoved(
         project_id=project.id,
@@ -212,7 +215,7 @@ def _last_owner() -> Conflict:
 
 
 async def open_project(command: CreateProject, projects: ProjectRecords, ctx: Context[TaskRecords]) -> Project:
-    """A new project of the caller's. Refuses `project.key_taken`."""
+    """A new project of the caller's. Refuses `project.key_taken`; emits MemberAdded."""
     caller = caller_of(ctx)
     taken = await projects.keys_of(caller)
     for key in [command.key] if command.key else candidates(command.name):
@@ -220,5 +223,6 @@ async def open_project(command: CreateProject, projects: ProjectRecords, ctx: Co
         # two at once can both find a key free; only one of them can add it
         if key not in taken and await projects.add(project):
             await projects.put_member(project.id, caller, "owner", ctx.now)
+            ctx.emit(_added(project, caller, "owner", ctx))
             return project.view("owner")
     raise _key_taken()

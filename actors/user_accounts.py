@@ -160,7 +160,7 @@ async def _ask_to_verify(account: Account, records: UserRecords, ctx: Context[Us
         raise Throttled(
             "rate.limited", "no more than five such mails to one address an hour", retry_after=wait_ms / 1000
         )
-    ctx.tell(SendVerification(email=account.email, name=account.name, token=token))
+    ctx.tell(SendVerification(email=account.email, name=account.name, token=token, locale=account.locale))
 
 
 async def changed(ctx: Context[UserRecords], id: str, *, if_match: Versions = None, **fields: Any) -> Account | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from actors.contracts.notify_account import SendNotice, SendReset
+from actors.contracts.user_notice import PasswordChanged
 from actors.contracts.user_password import AskForReset, ChangePassword, ResetPassword
+from actors.contracts.values import rfc3339
 from actors.records.user import Account, UserRecords
 from actors.tokens import digest, random_token
 from actors.user_accounts import token_invalid
@@ -51,7 +53,7 @@ class Credentials(UserPart):
                 "rate.limited", "no more than five such mails to one address an hour", retry_after=wait_ms / 1000
             )
         if account is not None:
-            ctx.tell(SendReset(email=account.email, name=account.name, token=token))
+            ctx.tell(SendReset(email=account.email, name=account.name, token=token, locale=account.locale))
 
     @handles(outside=True)
     async def reset_password(self, command: ResetPassword, ctx: OutsideContext[UserRecords]) -> None:
@@ -81,6 +83,7 @@ class Credentials(UserPart):
             raise no_account()
         await records.resets.void(id)
         await note(records, ctx, action, id, actor_id=id)
+        ctx.emit(PasswordChanged(user_id=id, at=rfc3339(ctx.now)))
         if account.email_verified:
-            ctx.tell(SendNotice(kind="password_changed", email=account.email, name=account.name))
+            ctx.tell(SendNotice(kind="password_changed", email=account.email, name=account.name, locale=account.locale))
         return account

@@ -6,6 +6,7 @@ from typing import Final
 
 from actors.contracts.notify_account import SendNotice
 from actors.contracts.user import ACCESS_TOKEN_S, SignIn, Tokens
+from actors.contracts.user_notice import NewNetwork
 from actors.contracts.user_session import (
     AccessChanges,
     EndCurrentSession,
@@ -134,9 +135,11 @@ class Sessions(SecondFactor, SigningKeys):
         if account.status == "suspended":
             raise Forbidden("user.suspended", "this account is suspended", keep=True)
         if not tried.known and account.email_verified and await records.knows_any_network(account.id):
+            place = ctx.caller.address or "unknown"
+            ctx.emit(NewNetwork(user_id=account.id, network=place, at=rfc3339(ctx.now)))
             ctx.tell(
                 SendNotice(
-                    kind="new_network", email=account.email, name=account.name, detail=ctx.caller.address or "unknown"
+                    kind="new_network", email=account.email, name=account.name, detail=place, locale=account.locale
                 )
             )
         await records.remember_network(account.id, tried.attempt.network, ctx.now)

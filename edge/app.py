@@ -33,6 +33,7 @@ from edge.problems import Problem, internal
 from edge.router import Endpoint, Router
 from edge.routes import ROUTES
 from edge.shared_tokens import SharedTokens
+from edge.unsubscribe import UnsubscribePage
 from edge.uploads import UploadEndpoint
 from runtime.client import Client
 from runtime.context import Clock
@@ -91,6 +92,9 @@ class Edge:
         self._router.add("GET", avatars.path, avatars)
         direct = DirectUploads(client=client, blobs=blobs, urls=urls, clock=clock)
         self._router.add("PUT", direct.path, direct)
+        page = UnsubscribePage(client=client, gate=self._gate)
+        self._router.add("GET", page.path, page)
+        self._router.add("POST", page.path, page)
         self._observers: dict[tuple[str, str, int], Any] = {}
         self._log = logger().bind()
         self._under_way = 0

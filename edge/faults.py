@@ -50,6 +50,10 @@ def in_value(value: Any, tp: Any, pointer: str) -> Iterator[Fault]:
         if struct is not None:
             yield from in_object(value, fields_of(struct), pointer)
             return
+        below = [fault for entry in entry_types(tp) for fault in _in_entries(value, *entry, pointer)]
+        if below:
+            yield from below
+            return
     if isinstance(value, list):
         item = item_type(tp)
         longest = _limit(tp, "max_length")
@@ -83,6 +87,19 @@ def kinds(tp: Any) -> list[Any]:
 def item_type(tp: Any) -> Any | None:
     """The type of a list's items; None for what is no list."""
     return next((get_args(each)[0] for each in kinds(tp) if get_origin(each) is list), None)
+
+
+def entry_types(tp: Any) -> list[tuple[Any, Any]]:
+    """The types of a mapping's names and values; empty for what is none."""
+    return [(args[0], args[1]) for each in kinds(tp) if get_origin(each) is dict and (args := get_args(each))]
+
+
+def _in_entries(value: Mapping[str, Any], name_type: Any, value_type: Any, pointer: str) -> Iterator[Fault]:
+    for name, each in value.items():
+        if any(in_value(name, name_type, pointer)):
+            yield Fault(_below(pointer, name), "is not known here")
+        else:
+            yield from in_value(each, value_type, _below(pointer, name))
 
 
 def max_bytes(tp: Any) -> int | None:

@@ -18,6 +18,7 @@ from edge.files import Avatars, Files
 from edge.operations import Document, Health, Healthz, MetricsPage, Ready, Readyz
 from edge.problems import MEDIA_TYPE, ProblemDetails
 from edge.route import Route
+from edge.unsubscribe import UnsubscribePage
 from runtime.message import reply_type, wire_name
 
 Json = dict[str, Any]
@@ -65,7 +66,7 @@ def document(routes: Sequence[Route], *, server: str) -> bytes:
             "servers": [{"url": server}],
             "security": [{"bearer": []}],
             "tags": [{"name": name} for name in dict.fromkeys([*(route.actor for route in routes), _OPERATIONS])],
-            "paths": {**paths, **_operations(), **_files()},
+            "paths": {**paths, **_operations(), **_files(), UnsubscribePage.path: _unsubscribe()},
             "components": {
                 "schemas": components,
                 "parameters": _PARAMETERS,
@@ -235,6 +236,26 @@ def _direct_upload() -> Json:
     operation["requestBody"] = {"required": True, "content": body}
     operation["responses"]["204"] = {"description": "The bytes are there; now complete the upload."}
     return {"put": operation}
+
+
+def _unsubscribe() -> Json:
+    about = inspect.cleandoc(UnsubscribePage.__doc__ or "")
+    page = {"text/html": {"schema": {"type": "string"}}}
+    operation: Json = {
+        "description": about,
+        "tags": ["notify"],
+        "security": [],
+        "parameters": [{"name": "token", "in": "path", "required": True, "schema": {"type": "string"}}],
+        "responses": {
+            "200": {"description": "OK", "content": page},
+            "404": {"description": "A wrong token.", "content": page},
+            **{str(status): {"$ref": f"#/components/responses/{status}"} for status in (429, 500, 503, 504)},
+        },
+    }
+    return {
+        "get": {"operationId": "unsubscribe_page", "summary": "A page that asks whether to unsubscribe", **operation},
+        "post": {"operationId": "unsubscribe", "summary": "Unsubscribe with one click (RFC 8058)", **operation},
+    }
 
 
 def _at_signed_address(endpoint: type[Any], name: str, origin: str, problems: Sequence[int]) -> Json:

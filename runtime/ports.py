@@ -642,6 +642,7 @@ class Mail(msgspec.Struct, frozen=True):
 
     :param id: the left side of the Message-ID: stable over attempts, so that a receiver can drop a double.
     :param headers: further ones, `List-Unsubscribe` say.
+    :param thread: the `id` of the mail from the same sender that this one belongs under (RFC 5322 section 3.6.4).
     """
 
     id: str
@@ -650,6 +651,7 @@ class Mail(msgspec.Struct, frozen=True):
     text: str
     html: str | None = None
     headers: Mapping[str, str] = {}
+    thread: str | None = None
 
 
 class Mailer(Protocol):

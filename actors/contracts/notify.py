@@ -11,15 +11,18 @@ from actors.contracts.values import Cursor, Email, Id, Limit, Name, Time
 from runtime.message import Command, Page, Query, Secret
 
 NotificationKind = Literal[
-    "task_assigned", "task_updated", "task_completed", "task_deleted", "comment_added", "mentioned",
-    "member_added", "import_done",
+    "task_assigned", "task_updated", "task_completed", "task_deleted", "task_due", "comment_added", "mentioned",
+    "member_added", "password_changed", "new_network", "import_done", "webhook_disabled",
 ]  # fmt: skip
+"""What somebody is told of: events, and one thing that can only happen to them."""
+
+SubjectType = Literal["task", "project", "import", "user", "webhook"]
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What a notification is about."""
 
-    type: Literal["task", "project", "import"]
+    type: SubjectType
     id: Id
 
 
@@ -66,9 +69,13 @@ class SendVerification(Command[None], frozen=True, kw_only=True):
     email: Email
     name: Name
     token: Secret
+    locale: str = "en"
 
 
 class SendMail(Command[None], frozen=True, kw_only=True):
-    """Mail a notification to its owner; the notify actor tells this to itself."""
+    """Mail what somebody is told; the notify actor tells this to itself.
+
+    :ivar notification_id: of the letter, which is named after the first thing in it.
+    """
 
     notification_id: Id

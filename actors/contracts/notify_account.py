@@ -14,6 +14,7 @@ class SendReset(Command[None], frozen=True, kw_only=True):
     email: Email
     name: Name
     token: Secret
+    locale: str = "en"
 
 
 class ForgetMail(Command[None], frozen=True, kw_only=True):
@@ -32,3 +33,4 @@ class SendNotice(Command[None], frozen=True, kw_only=True):
     email: Email
     name: Name
     detail: str = ""
+    locale: str = "en"

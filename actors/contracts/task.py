@@ -244,6 +244,8 @@ class DeleteTask(Command[None], frozen=True, kw_only=True):
 class TaskCreated(Event, frozen=True, kw_only=True):
     """A task came to be."""
 
+    consumers: ClassVar[tuple[str, ...]] = ("notify",)
+
     task: Task
     actor_id: Id | None
     at: Time

@@ -122,6 +122,8 @@ class RemoveMember(Command[None], frozen=True, kw_only=True):
 class ProjectUpdated(Event, frozen=True, kw_only=True):
     """Fields of a project changed; `changed` names them. The role in it is that of whoever changed it."""
 
+    consumers: ClassVar[tuple[str, ...]] = ("notify",)
+
     project: Project
     changed: list[str]
     actor_id: Id | None
@@ -143,6 +145,8 @@ class MemberAdded(Event, frozen=True, kw_only=True):
 
 class MemberRemoved(Event, frozen=True, kw_only=True):
     """Someone takes no part in a project any more: they left, were removed, or it was deleted."""
+
+    consumers: ClassVar[tuple[str, ...]] = ("notify",)
 
     project_id: Id
     project_name: str

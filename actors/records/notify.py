@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from actors.contracts.notify import NotificationKind
+from actors.contracts.notify import NotificationKind, SubjectType
 from actors.contracts.user import Contact, Person
 from actors.pages import After
+from actors.records.letter import LetterRecords
+from actors.records.live_log import LogRecords
+from actors.records.preference import PreferenceRecords
 from runtime.ports import Session, Value
 
 
@@ -20,6 +23,7 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     active: bool
     email: str
     email_verified: bool
+    locale: str
 
 
 class NotificationRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +37,7 @@ class NotificationRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: NotificationKind
     about: str
     body: str
-    subject_type: Literal["task", "project", "import"]
+    subject_type: SubjectType
     subject_id: str
     actor_id: str | None
     created_at: int
@@ -53,10 +57,18 @@ _FROM = "from notification n left join person a on a.id = n.actor_id"
 
 
 class NotifyRecords:
-    """The notify actor's store."""
+    """The notify actor's store.
+
+    :ivar preferences: what people chose to be told.
+    :ivar letters: mails in the making.
+    :ivar log: what happened, for those who listen live, and who takes part where.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.preferences = PreferenceRecords(session)
+        self.letters = LetterRecords(session)
+        self.log = LogRecords(session)
 
     # ------------------------------------------------------------------------------------ people
 
@@ -81,7 +93,9 @@ class NotifyRecords:
         )
 
     async def recipient(self, id: str) -> Recipient | None:
-        row = await self._session.row("select name, active, email, email_verified from person where id = $1", id)
+        row = await self._session.row(
+            "select name, active, email, email_verified, locale from person where id = $1", id
+        )
         if row is None:
             return None
         return Recipient(
@@ -89,6 +103,7 @@ class NotifyRecords:
             active=bool(row["active"]),
             email=row["email"],
             email_verified=bool(row["email_verified"]),
+            locale=row["locale"],
         )
 
     # ------------------------------------------------------------------------------------ notifications
@@ -98,10 +113,6 @@ class NotifyRecords:
             await self._session.insert(
                 "notification", _COLUMNS, [msgspec.structs.astuple(each) for each in notifications]
             )
-
-    async def notification(self, id: str) -> Told | None:
-        row = await self._session.row(f"select {_TOLD} {_FROM} where n.id = $1", id)
-        return _told(row) if row else None
 
     async def page_of(self, user_id: str, *, unread: bool | None, limit: int, after: After | None) -> list[Told]:
         """Someone's notifications, newest first."""

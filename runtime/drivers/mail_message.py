@@ -26,7 +26,9 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # RFC 1035 section 2.
 _ADDRESS = re.compile(rf"(?=.{{1,64}}@){_ATEXT}(?:\.{_ATEXT})*@{_LABEL}(?:\.{_LABEL})*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
-_OURS = {"from", "to", "cc", "bcc", "sender", "subject", "date", "message-id", "mime-version"}
+_OURS = {
+    "from", "to", "cc", "bcc", "sender", "subject", "date", "message-id", "in-reply-to", "references", "mime-version",
+}  # fmt: skip
 
 _LONGEST_ADDRESS = 254  # RFC 5321 section 4.5.3.1.3, without its brackets
 _LONGEST_LINE = 998  # RFC 5322 section 2.1.1
@@ -65,7 +67,7 @@ def render(mail: Mail, sender: Sender) -> bytes:
     """
     if not is_address(mail.to):
         raise Invalid("mail.address", "the receiver's address is not an ASCII e-mail address")
-    if not _ID.fullmatch(mail.id):
+    if not (_ID.fullmatch(mail.id) and (mail.thread is None or _ID.fullmatch(mail.thread))):
         raise Invalid("mail.header", "the mail's id cannot stand in a Message-ID")
     headers = {
         "From": sender.header,
@@ -73,6 +75,7 @@ def render(mail: Mail, sender: Sender) -> bytes:
         "Subject": _text("Subject", mail.subject),
         "Date": format_datetime(datetime.now(UTC)),
         "Message-ID": f"<{mail.id}@{sender.domain}>",
+        **_thread(mail, sender),
         **_further(mail.headers),
         "MIME-Version": "1.0",
     }
@@ -83,6 +86,13 @@ def render(mail: Mail, sender: Sender) -> bytes:
     headers["Content-Type"] = f'multipart/alternative; boundary="{boundary}"'
     line = f"--{boundary}\r\n".encode()
     return b"".join((_lines(headers), b"\r\n", line, plain, line, _part("html", mail.html), line[:-2], b"--\r\n"))
+
+
+def _thread(mail: Mail, sender: Sender) -> dict[str, str]:
+    if mail.thread is None:
+        return {}
+    root = f"<{mail.thread}@{sender.domain}>"
+    return {"In-Reply-To": root, "References": root}
 
 
 def _further(headers: Mapping[str, str]) -> dict[str, str]:

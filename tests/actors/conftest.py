@@ -80,7 +80,8 @@ async def town(database: str | None, run_id: str, tmp_path_factory: pytest.TempP
     async with contextlib.AsyncExitStack() as stack:
         store_url = await stack.enter_async_context(schemas(database, f"town_{run_id}")) if database else None
         user = UserActor(settings=settings, sealer=Sealer(b"a key of the tests"))
-        notify = NotifyActor(settings=settings, mailer=connect.mailer(settings))
+        sealer = Sealer(b"a key of the tests")
+        notify = NotifyActor(settings=settings, mailer=connect.mailer(settings), sealer=sealer)
         task = task_actor(tmp_path_factory.mktemp("imports"))
         stage = await stack.enter_async_context(Stage(user, task, notify, store_url=store_url))
         yield Town(stage, folder)

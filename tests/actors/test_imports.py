@@ -19,7 +19,7 @@ from actors.contracts.task_import import (
     OpenImport,
     StartImport,
 )
-from actors.contracts.task_project import DeleteProject, ListProjects
+from actors.contracts.task_project import DeleteProject, ListProjects, MemberAdded
 from actors.contracts.values import Upload
 from actors.task_actor import TaskActor
 from config.settings import Settings
@@ -148,7 +148,8 @@ async def test_imported_text_is_found(importers: Importers) -> None:
 async def test_only_who_began_it_is_told_when_it_ends(importers: Importers) -> None:
     importers.events()
     result = await importers.imported(archive(issue(1, comments=[comment()])), name="our.json")
-    (event,) = importers.events()
+    opened, event = importers.events()
+    assert isinstance(opened, MemberAdded)  # of the project that it made
     assert isinstance(event, ImportDone)
     assert (event.result, event.name, event.user_id) == (result, "our.json", importers.ada)
 

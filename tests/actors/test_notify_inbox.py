@@ -124,7 +124,14 @@ async def test_an_added_member_is_told_of_the_project(town: Town) -> None:
     assert (told.kind, told.subject) == ("member_added", Subject(type="project", id=project.id))
     assert told.title.startswith("Ada added you to ")
     await town.stage.given(
-        MemberAdded(project_id=project.id, project_name="Apollo", user_id=ada.id, role="owner", actor_id=bob.id, at=AT)
+        MemberAdded(
+            project_id=project.id,
+            project_name="Apollo",
+            user_id=ada.id,
+            role="owner",
+            actor_id=bob.id,
+            at=rfc3339(town.stage.now),
+        )  # fmt: skip
     )
     assert [told.title for told in await town.inbox(ada)] == ["Bob added you to Apollo"]
 

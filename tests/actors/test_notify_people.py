@@ -30,7 +30,9 @@ async def test_f39_in_any_order_the_newest_copy_is_kept(town: Town, order: tuple
     id = str(uuid.uuid4())
     for version in order:
         await town.stage.given(told(id, version))
-    assert await kept(town, id) == Recipient(name="Ada 3", active=True, email="3@example.org", email_verified=True)
+    assert await kept(town, id) == Recipient(
+        name="Ada 3", active=True, email="3@example.org", email_verified=True, locale="en"
+    )
 
 
 async def test_an_event_of_an_older_process_is_completed_by_resync(town: Town) -> None:
@@ -45,7 +47,9 @@ async def test_a_registration_is_kept(town: Town) -> None:
     command = Register(email=f"{uuid.uuid4()}@example.org", password="correct horse", name="Ada")
     user = await town.stage.ask(command)
     await town.stage.drain()
-    assert await kept(town, user.id) == Recipient(name="Ada", active=True, email=user.email, email_verified=False)
+    assert await kept(town, user.id) == Recipient(
+        name="Ada", active=True, email=user.email, email_verified=False, locale="en"
+    )
 
 
 async def test_resync_of_the_user_actor_rebuilds_lost_copies(town: Town) -> None:

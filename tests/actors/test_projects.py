@@ -87,7 +87,9 @@ async def test_a_member_is_added_on_the_word_of_the_user_actor_and_told_once(sta
     assert (member.user_id, member.name, member.role) == (company.bob, "Someone", "viewer")
     again = await company.join(project, company.bob, "editor")
     assert (again.role, again.added_at) == ("editor", member.added_at)
-    assert company.events() == [
+    opened, *told = company.events()
+    assert isinstance(opened, MemberAdded)  # the owner, of a project of their own
+    assert told == [
         MemberAdded(
             project_id=project.id,
             project_name="Apollo",

@@ -8,7 +8,10 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
+import msgspec
+
 from actors.contracts.notify import ListNotifications, Notification
+from actors.contracts.notify_preferences import GetPreferences, Preferences, SetPreferences
 from actors.contracts.task import CreateTask, Task
 from actors.contracts.task_project import CreateProject, Project, SetMember
 from actors.contracts.user import Contact, Person, UserCreated
@@ -24,11 +27,33 @@ class Town:
         self.stage = stage
         self._folder = folder
 
-    async def person(self, name: str, *, verified: bool = True, email: str = "", version: int = 1) -> Person:
+    async def person(
+        self,
+        name: str,
+        *,
+        verified: bool = True,
+        email: str = "",
+        version: int = 1,
+        locale: str = "en",
+        timezone: str = "UTC",
+    ) -> Person:
         """Somebody new, whom all actors know."""
         person = Person(id=str(uuid.uuid4()), name=name, active=True, version=version)
-        await self.stage.given(UserCreated(person=person, contact=contact(person, verified=verified, email=email)))
+        reached = contact(person, verified=verified, email=email, locale=locale, timezone=timezone)
+        await self.stage.given(UserCreated(person=person, contact=reached))
         return person
+
+    async def choose(self, person: Person, **choice: object) -> None:
+        """Change some of their preferences."""
+        chosen: Preferences = await self.stage.ask(GetPreferences(), caller=person.id)
+        present = msgspec.structs.asdict(chosen)
+        events = {**present["events"], **choice.pop("events", {})}  # type: ignore[dict-item] # a dictionary of theirs
+        await self.stage.ask(SetPreferences(**{**present, "events": events, **choice}), caller=person.id)
+
+    async def later(self, **time: float) -> None:
+        """Move the clock, and send what has become due."""
+        self.stage.advance(**time)
+        await self.stage.tick("notify", "send_due")
 
     async def project(self, owner: Person, *members: Person, name: str = "Apollo") -> Project:
         """One with these editors, who were told about it already."""
@@ -68,8 +93,10 @@ def address_of(person: Person) -> str:
     return f"{person.id}@example.org"
 
 
-def contact(person: Person, *, verified: bool = True, email: str = "") -> Contact:
-    return Contact(email=email or address_of(person), email_verified=verified, locale="en", timezone="UTC")
+def contact(
+    person: Person, *, verified: bool = True, email: str = "", locale: str = "en", timezone: str = "UTC"
+) -> Contact:
+    return Contact(email=email or address_of(person), email_verified=verified, locale=locale, timezone=timezone)
 
 
 def part(mail: EmailMessage, subtype: str) -> str:

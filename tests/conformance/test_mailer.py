@@ -209,6 +209,16 @@ async def promise_the_message_id_is_stable_over_attempts(make: Make) -> None:
         assert {read(raw)["Message-ID"] for raw in post.delivered()} == {"<m-1@example.org>"}
 
 
+async def promise_a_mail_of_a_thread_refers_to_the_first_one(make: Make) -> None:
+    async with make() as post:
+        first = await post.through(MAIL)
+        second = await post.through(mail(id="m-2", thread="m-1"))
+        assert second["In-Reply-To"] == second["References"] == first["Message-ID"]
+        assert "References" not in first
+        await refused(post, "mail.header", thread="m-1>\r\nBcc: x@example.org")
+        await refused(post, "mail.header", headers={"References": "<m-1@example.org>"})
+
+
 async def promise_many_at_once_all_arrive(make: Make) -> None:
     async with make() as post:
         await asyncio.gather(*(post.mailer.send(mail(id=f"m-{n}", text=f"number {n}")) for n in range(20)))
@@ -326,6 +336,11 @@ class NewIdEachTime(FileMailer):
         await super().send(msgspec.structs.replace(mail, id=f"m-{time.time_ns()}"))
 
 
+class Unthreaded(FileMailer):
+    async def send(self, mail: Mail) -> None:
+        await super().send(msgspec.structs.replace(mail, thread=None))
+
+
 @pytest.mark.parametrize(
     ("twin", "promise"),
     [
@@ -334,6 +349,7 @@ class NewIdEachTime(FileMailer):
         (Unencoded, promise_a_control_character_in_a_header_is_refused),
         (AsGiven, promise_what_is_no_ascii_address_is_refused),
         (Forgetful, promise_many_at_once_all_arrive),
+        (Unthreaded, promise_a_mail_of_a_thread_refers_to_the_first_one),
         (NewIdEachTime, promise_the_message_id_is_stable_over_attempts),
     ],
 )

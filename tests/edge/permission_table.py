@@ -41,6 +41,9 @@ FILE = Form("a.txt", b"text")
 ANNOUNCED = {"filename": "a.txt", "content_type": "text/plain", "size": 1}
 ARCHIVE = Form("a.json", b"{}", (("format", "github-archive"),))
 NEW_USER = {"email": "{unique}@example.org", "password": "correct horse battery staple", "name": "New"}
+PREFERENCES = {
+    "channels": {"email": True, "sms": True, "in_app": True}, "events": {}, "quiet_hours": None, "digest": "off",
+}  # fmt: skip
 
 #                                                                anon mem oth sus adm uns
 TABLE = (
@@ -108,6 +111,8 @@ TABLE = (
     # notifications
     Row("GET /v1/notifications", "notifications:read",          "401 200 200 401 200 403"),
     Row("POST /v1/notifications/read", "notifications:write",   "401 204 204 401 204 403", {"ids": "all"}),
+    Row("GET /v1/me/notification-preferences", "notifications:read", "401 200 200 401 200 403"),
+    Row("PUT /v1/me/notification-preferences", "notifications:write", "401 200 200 401 200 403", PREFERENCES),
     # media
     Row("POST /v1/media", "media:write",                        "401 201 201 401 201 403", FILE),
     Row("POST /v1/media/uploads", "media:write",                "401 201 201 401 201 403", ANNOUNCED),

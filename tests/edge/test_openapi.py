@@ -15,6 +15,7 @@ from edge.files import Avatars, Files
 from edge.operations import Document, Healthz, MetricsPage, Readyz
 from edge.problems import MEDIA_TYPE
 from edge.routes import ROUTES
+from edge.unsubscribe import UnsubscribePage
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_every_call_is_in_it_and_nothing_else(document: dict[str, Any]) -> None:
     told = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
     served = {(route.method, route.path) for route in ROUTES}
     served |= {("GET", each.path) for each in (Healthz, Readyz, MetricsPage, Document, DocsPage, Files, Avatars)}
-    served.add(("PUT", DirectUploads.path))
+    served |= {("PUT", DirectUploads.path), ("GET", UnsubscribePage.path), ("POST", UnsubscribePage.path)}
     assert told == served
 
 

@@ -53,7 +53,7 @@ def _plain(info: inspect.Type, name: str) -> Any:
         case inspect.ListType() | inspect.VarTupleType() | inspect.CollectionType():
             return [_plain(info.item_type, name)]
         case inspect.DictType():
-            return {"key": _plain(info.value_type, name)}
+            return {_plain(info.key_type, "key"): _plain(info.value_type, name)}
         case inspect.LiteralType() | inspect.EnumType():
             return info.values[-1] if isinstance(info, inspect.LiteralType) else list(info.cls)[-1]
         case inspect.DateTimeType():
@@ -79,6 +79,7 @@ def _text(info: inspect.StrType, name: str) -> str:
         "ada@example.org",
         "KEY",
         "Europe/Berlin",
+        "22:00",
         "en",
         "none",
         "+4930123456",

@@ -1,0 +1,181 @@
+"""Mails: the part of the notify actor that hands them over, each once."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Final, get_args
+
+import msgspec
+
+from actors.contracts.notify import SendMail, SendVerification
+from actors.contracts.notify_account import ForgetMail, SendNotice, SendReset
+from actors.contracts.notify_preferences import EventName, GetSubscription, Subscription, Unsubscribe
+from actors.letters import Addressee, Letters, Paragraph
+from actors.notify_telling import DEFAULTS, DIGEST, ways_of
+from actors.phrases import phrases, title
+from actors.postman import Postman
+from actors.records.letter import ItemRow, LetterRow
+from actors.records.notify import NotifyRecords
+from runtime.actor import every, handles
+from runtime.context import Context, OutsideContext
+from runtime.errors import MessageError, NotFound, Unavailable
+from runtime.keys import Sealer
+from runtime.message import Tick, encode
+from runtime.policy import PATIENT
+from runtime.ports import Mail
+
+LETTERS: Final = 500
+"""That are sent on their way in one transaction, at most."""
+
+MAILS_KEPT_MS: Final = 30 * 24 * 3600 * 1000
+
+
+class Unsubscription(msgspec.Struct, frozen=True, array_like=True):
+    """What a token in a mail stands for."""
+
+    user_id: str
+    events: tuple[str, ...]
+
+
+_read = msgspec.msgpack.Decoder(Unsubscription).decode
+
+
+class Mails:
+    """Handlers of mails. Each is claimed, handed over and written down; a crash in between sends one double at most."""
+
+    _letters: Letters
+    _postman: Postman
+    _sealer: Sealer
+
+    @handles(outside=True, retry=PATIENT)
+    async def send_verification(self, command: SendVerification, ctx: OutsideContext[NotifyRecords]) -> None:
+        """The one mail that goes to an address which is not proven yet."""
+        to = Addressee(email=command.email, name=command.name, locale=command.locale)
+        await self._mail_once(self._letters.verification(ctx.cause, to, command.token), ctx)
+
+    @handles(outside=True, retry=PATIENT)
+    async def send_reset(self, command: SendReset, ctx: OutsideContext[NotifyRecords]) -> None:
+        """With the token that lets them set a new password."""
+        to = Addressee(email=command.email, name=command.name, locale=command.locale)
+        await self._mail_once(self._letters.reset(ctx.cause, to, command.token), ctx)
+
+    @handles(outside=True, retry=PATIENT)
+    async def send_notice(self, command: SendNotice, ctx: OutsideContext[NotifyRecords]) -> None:
+        """What happened to their account: always mailed, so that a thief cannot hide it."""
+        to = Addressee(email=command.email, name=command.name, locale=command.locale)
+        await self._mail_once(self._letters.notice(ctx.cause, to, command.kind, command.detail), ctx)
+
+    @handles(outside=True, retry=PATIENT)
+    async def forget_mail(self, command: ForgetMail, ctx: OutsideContext[NotifyRecords]) -> None:
+        """What an embedded mailer keeps in files."""
+        await self._postman.forget(command.email)
+
+    @every(seconds=5)
+    async def send_due(self, tick: Tick, ctx: Context[NotifyRecords]) -> None:
+        """Send letters on their way whose time has come."""
+        for id in await ctx.records.letters.due(ctx.now, LETTERS):
+            ctx.tell(SendMail(notification_id=id))
+
+    @handles(outside=True, retry=PATIENT)
+    async def send_mail(self, command: SendMail, ctx: OutsideContext[NotifyRecords]) -> None:
+        """Mail a letter, if its receiver has a proven address and still wants it; raises Unavailable while they are not
+        known."""
+        async with ctx.step() as records:  # no query: a replica of the database may not have the letter yet
+            letter = await records.letters.close(command.notification_id, ctx.now)
+            mail = None if letter is None else await self._mail(letter, records)
+            if mail is not None:
+                await records.mail_begins(mail.id, ctx.now)
+        if mail is None:
+            ctx.note("no mail: there is no proven address, or it is not wanted")
+        else:
+            await self._send(mail, ctx)
+
+    @every(hours=1)
+    async def forget(self, tick: Tick, ctx: Context[NotifyRecords]) -> None:
+        """Delete what became of mails long ago."""
+        await ctx.records.forget_mails(ctx.now - MAILS_KEPT_MS)
+        await ctx.records.letters.forget(ctx.now - MAILS_KEPT_MS)
+
+    # ------------------------------------------------------------------------------------ no more of it
+
+    @handles
+    async def get_subscription(self, query: GetSubscription, ctx: Context[NotifyRecords]) -> Subscription:
+        """What the token is for. Refuses `subscription.not_found`."""
+        return (await self._subscription(query.token, ctx))[1]
+
+    @handles
+    async def unsubscribe(self, command: Unsubscribe, ctx: Context[NotifyRecords]) -> Subscription:
+        """Take mail out of the ways for these events; again is no error. Refuses `subscription.not_found`."""
+        user_id, subscription = await self._subscription(command.token, ctx)
+        chosen = await ctx.records.preferences.of(user_id) or DEFAULTS
+        without = {name: [way for way in chosen.events.get(name, ()) if way != "email"] for name in subscription.events}
+        await ctx.records.preferences.put(user_id, msgspec.structs.replace(chosen, events={**chosen.events, **without}))
+        return subscription
+
+    async def _subscription(self, token: str, ctx: Context[NotifyRecords]) -> tuple[str, Subscription]:
+        try:
+            sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            meant = _read(self._sealer.unseal(sealed))
+        except (binascii.Error, ValueError, MessageError, msgspec.MsgspecError):
+            raise _unknown() from None
+        recipient = await ctx.records.recipient(meant.user_id)
+        if recipient is None or not recipient.email:
+            raise _unknown()
+        events: list[EventName] = [name for name in get_args(EventName) if name in meant.events]
+        return meant.user_id, Subscription(email=recipient.email, events=events, locale=recipient.locale)
+
+    def _token(self, user_id: str, items: Sequence[ItemRow]) -> str:
+        events = tuple(sorted({item.kind for item in items}))
+        sealed = self._sealer.seal(encode(Unsubscription(user_id, events)))
+        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+    # ------------------------------------------------------------------------------------ one mail
+
+    async def _mail(self, letter: LetterRow, records: NotifyRecords) -> Mail | None:
+        recipient = await records.recipient(letter.user_id)
+        if recipient is None:
+            raise Unavailable("the recipient is not known yet: their account's event is on its way")
+        if not (recipient.active and recipient.email_verified):
+            return None
+        chosen = await records.preferences.of(letter.user_id) or DEFAULTS
+        found = [each for each in await records.letters.items(letter.id) if "email" in ways_of(chosen, each[0].kind)]
+        if not found:
+            return None
+        told, items = phrases(recipient.locale), [item for item, _ in found]
+        news = [
+            Paragraph(headline=title(item.kind, actor_name, item.about, recipient.locale), body=item.body)
+            for item, actor_name in found
+        ]
+        digest = letter.thread == DIGEST
+        if digest:
+            subject = told.digest.format(count=len(news))
+        elif len(news) > 1:
+            subject = told.bundle.format(count=len(news), about=items[-1].about)
+        else:
+            subject = news[0].headline
+        return self._letters.notification(
+            letter.id,
+            Addressee(email=recipient.email, name=recipient.name, locale=recipient.locale),
+            subject,
+            news,
+            thread=None if digest or letter.root_id == letter.id else letter.root_id,
+            token=self._token(letter.user_id, items),
+        )
+
+    async def _mail_once(self, mail: Mail, ctx: OutsideContext[NotifyRecords]) -> None:
+        """A mail whose id is that of the message: the same in every attempt, and so is the Message-ID."""
+        async with ctx.step() as records:
+            await records.mail_begins(mail.id, ctx.now)
+        await self._send(mail, ctx)
+
+    async def _send(self, mail: Mail, ctx: OutsideContext[NotifyRecords]) -> None:
+        await self._postman.send(mail)
+        async with ctx.finish() as records:
+            await records.mail_sent(mail.id, ctx.now)
+        ctx.note(f"mail {mail.id} handed over")  # its subject names people, and notes outlive them
+
+
+def _unknown() -> NotFound:
+    return NotFound("subscription.not_found", "there is nothing to unsubscribe from here")

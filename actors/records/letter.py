@@ -1,0 +1,145 @@
+"""Letters: mails in the making, and what goes into each, as the notify actor reads and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from actors.contracts.notify import NotificationKind
+from runtime.ports import Session
+
+
+class LetterRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `letter`; times are ms since the epoch.
+
+    :ivar thread: what it is about: `task:<id>`, `digest` …
+    :ivar root_id: the first letter of this thread to this person: the others belong under it.
+    :ivar told_at: since when it is on its way.
+    """
+
+    id: str
+    user_id: str
+    thread: str
+    root_id: str
+    due_at: int
+    told_at: int | None
+
+
+class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `letter_item`: a piece of news. :ivar about: as in a notification."""
+
+    id: str
+    letter_id: str
+    kind: NotificationKind
+    about: str
+    body: str
+    actor_id: str | None
+    created_at: int
+
+
+class ThreadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a thread to one person.
+
+    :ivar due_at: when the last letter went, or will go.
+    :ivar open_id: a letter that may still take items in.
+    """
+
+    root_id: str
+    due_at: int
+    open_id: str | None
+
+
+_LETTER = LetterRow.__struct_fields__
+_ITEM = ItemRow.__struct_fields__
+
+
+class LetterRecords:
+    """The tables `letter`, `letter_item` and `letter_thread`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def thread(self, user_id: str, thread: str, root_id: str) -> ThreadRow:
+        """The state of a thread, begun where there is none; nobody else gets it until this transaction ends."""
+        row = await self._session.row(
+            "insert into letter_thread (user_id, thread, root_id, due_at, open_id) values ($1, $2, $3, 0, null)"
+            " on conflict (user_id, thread) do update set due_at = letter_thread.due_at"
+            " returning root_id, due_at, open_id",
+            user_id,
+            thread,
+            root_id,
+        )
+        assert row is not None  # noqa: S101 - an insert that updates on conflict returns a row
+        return ThreadRow(**row)
+
+    async def add(self, letter: LetterRow, item: ItemRow, *, open: bool) -> None:
+        """A letter with its first item. :param open: it may take more in until it goes."""
+        await self._session.insert("letter", _LETTER, [msgspec.structs.astuple(letter)])
+        await self._session.insert("letter_item", _ITEM, [msgspec.structs.astuple(item)])
+        await self._session.execute(
+            "update letter_thread set due_at = $3, open_id = $4 where user_id = $1 and thread = $2",
+            letter.user_id,
+            letter.thread,
+            letter.due_at,
+            letter.id if open else None,
+        )
+
+    async def append(self, item: ItemRow) -> bool:
+        """Put it into its letter; False when that is closed."""
+        still_open = await self._session.execute(
+            "update letter set closed_at = null where id = $1 and closed_at is null", item.letter_id
+        )
+        if still_open:
+            await self._session.insert("letter_item", _ITEM, [msgspec.structs.astuple(item)])
+        return bool(still_open)
+
+    async def due(self, now: int, limit: int) -> list[str]:
+        """Take the letters that should go by now: each is given out once."""
+        rows = await self._session.fetch(
+            "update letter set told_at = $1 where id in"
+            " (select id from letter where told_at is null and due_at <= $1 order by due_at limit $2)"
+            " and told_at is null returning id",
+            now,
+            limit,
+        )
+        return [row["id"] for row in rows]
+
+    async def close(self, id: str, now: int) -> LetterRow | None:
+        """A letter that takes nothing in any more; None when there is none."""
+        row = await self._session.row(
+            f"update letter set closed_at = coalesce(closed_at, $2) where id = $1 returning {', '.join(_LETTER)}",  # noqa: S608 # names from code
+            id,
+            now,
+        )
+        return LetterRow(**row) if row else None
+
+    async def items(self, letter_id: str) -> Sequence[tuple[ItemRow, str | None]]:
+        """What is in a letter, oldest first, each with the present name of the one who caused it."""
+        rows = await self._session.fetch(
+            f"select {', '.join(f'i.{column}' for column in _ITEM)}, a.name as actor_name"  # noqa: S608 # names from code
+            " from letter_item i left join person a on a.id = i.actor_id where i.letter_id = $1 order by i.id",
+            letter_id,
+        )
+        return [_item(row) for row in rows]
+
+    async def forget(self, before: int) -> None:
+        """Delete letters that went before that, and threads that none was added to since."""
+        await self._session.execute(
+            "delete from letter_item where letter_id in (select id from letter where told_at < $1)", before
+        )
+        await self._session.execute("delete from letter where told_at < $1", before)
+        await self._session.execute("delete from letter_thread where due_at < $1", before)
+
+    async def forget_person(self, user_id: str) -> None:
+        await self._session.execute(
+            "delete from letter_item where letter_id in (select id from letter where user_id = $1)", user_id
+        )
+        await self._session.execute("delete from letter where user_id = $1", user_id)
+        await self._session.execute("delete from letter_thread where user_id = $1", user_id)
+
+
+def _item(row: Mapping[str, Any]) -> tuple[ItemRow, str | None]:
+    *columns, actor_name = row.values()
+    return ItemRow(**dict(zip(_ITEM, columns, strict=True))), actor_name
