@@ -103,6 +103,19 @@ class Page(msgspec.Struct, Generic[R], frozen=True):
     next_cursor: str | None = None
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How far a long work is, of which each message does a part: the answer of a request with a field `done`.
+
+    Whoever asked asks again with `done` as it is here, until it is all.
+
+    :param words: what to know when it is done.
+    """
+
+    done: int
+    total: int
+    words: str = ""
+
+
 class Caller(msgspec.Struct, frozen=True, array_like=True):
     """Who stands behind a request, as the edge has proven it.
 
