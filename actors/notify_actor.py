@@ -11,6 +11,7 @@ from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskCreated
 from actors.contracts.task_comment import CommentAdded, Mentioned
 from actors.contracts.task_import import Import, ImportDone
 from actors.contracts.task_project import MemberAdded, MemberRemoved, ProjectUpdated
+from actors.contracts.task_reminder import TaskDue
 from actors.letters import Letters
 from actors.notify_inbox import Inbox
 from actors.notify_log import Happening, Live, write_down
@@ -84,6 +85,13 @@ class NotifyActor(People, Inbox, Mails, Live, Actor[NotifyRecords]):
         """Assignees, watchers and creator."""
         await tell(_news("task_deleted", _audience(event), event), ctx)
         await write_down(_of_task("task_deleted", event), ctx)
+
+    @handles
+    async def tell_of_reminder(self, event: TaskDue, ctx: Context[NotifyRecords]) -> None:
+        """Assignees and watchers; the creator when nobody is assigned."""
+        due = event.task.due_at
+        await tell(_news("task_due", event.audience_ids, event, lambda locale: due or ""), ctx)
+        await write_down(_of_task("task_due", event, remind_at=event.remind_at), ctx)
 
     @handles
     async def tell_of_comment(self, event: CommentAdded, ctx: Context[NotifyRecords]) -> None:
@@ -161,7 +169,7 @@ class NotifyActor(People, Inbox, Mails, Live, Actor[NotifyRecords]):
         await write_down(happening, ctx)
 
 
-_OfTask = TaskCreated | TaskAssigned | TaskUpdated | TaskCompleted | TaskDeleted | CommentAdded | Mentioned
+_OfTask = TaskCreated | TaskAssigned | TaskUpdated | TaskCompleted | TaskDeleted | TaskDue | CommentAdded | Mentioned
 
 
 def _audience(event: TaskUpdated | TaskCompleted | TaskDeleted | CommentAdded) -> Iterable[str]:

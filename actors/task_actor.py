@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
@@ -25,18 +25,21 @@ from actors.contracts.task import (
 )
 from actors.contracts.values import rfc3339
 from actors.pages import paged, place
+from actors.records.project import Board
 from actors.records.task import Entry, Seen, TaskRecords, TaskRow
 from actors.records.task_list import order, page
 from actors.requests import caller_of, check_match
 from actors.task_changes import change_task, emit_consequences, entry, tell_of_changes
 from actors.task_comments import Comments
 from actors.task_fields import new_task, position
-from actors.task_imports import Imports
+from actors.task_imports import Imports, ImportSettings
 from actors.task_labels import Labels
 from actors.task_links import Links
 from actors.task_mentions import Known, Mentions
 from actors.task_people import People
 from actors.task_projects import ERASED_AT_ONCE, Projects
+from actors.task_quotas import Quotas, QuotaSettings
+from actors.task_reminders import Reminders, set_reminders
 from actors.task_rights import (
     EVERYONE,
     WRITERS,
@@ -45,17 +48,23 @@ from actors.task_rights import (
     no_task,
     task_for,
 )
+from actors.task_seed import Seeding
 from actors.task_summary import Summary
 from runtime.actor import Actor, every, handles
 from runtime.context import Context, ManyContext
 from runtime.errors import Refusal
 from runtime.message import Grant, Page, Tick, encode
+from runtime.ports import Blobs
 
 IN_TRASH_MS: Final = 30 * 24 * 3600 * 1000
 """How long the trash keeps a task."""
 
 
-class TaskActor(People, Projects, Labels, Links, Comments, Summary, Imports, Actor[TaskRecords]):
+class TaskSettings(ImportSettings, QuotaSettings, Protocol):
+    """What this actor reads of the settings."""
+
+
+class TaskActor(People, Projects, Labels, Links, Comments, Summary, Reminders, Imports, Seeding, Actor[TaskRecords]):
     """Who must do what by when. Who may see what is decided here, in the transaction that does it.
 
     Its handlers are sorted by subject: those of tasks are here, each base class has those of another one.
@@ -63,6 +72,10 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Imports, Act
 
     name = "task"
     records = TaskRecords
+
+    def __init__(self, *, blobs: Blobs, settings: TaskSettings) -> None:
+        super().__init__(blobs=blobs, settings=settings)
+        self._quotas = Quotas.of(settings)
 
     # ------------------------------------------------------------------------------------ attachments
 
@@ -96,14 +109,13 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Imports, Act
     async def create(self, commands: Sequence[CreateTask], ctx: ManyContext[TaskRecords]) -> list[Task | Refusal]:
         """Put tasks into projects, each last on its board, numbered without gaps.
 
-        Refuses `project.not_found`, `auth.forbidden` and ids that the project does not have; emits TaskCreated,
-        TaskAssigned and TaskCompleted.
+        Refuses `project.not_found`, `auth.forbidden`, `quota.exceeded` and ids that the project does not have; emits
+        TaskCreated, TaskAssigned and TaskCompleted.
         """
         refusals = await self._refusals_of(commands, ctx)
-        counts = Counter(
-            command.project_id for command, refusal in zip(commands, refusals, strict=True) if refusal is None
-        )
-        boards = await ctx.records.projects.reserve(counts)
+        boards = await ctx.records.projects.reserve(_coming(commands, refusals))
+        boards = await self._check_room(commands, refusals, boards, ctx)
+        counts = _coming(commands, refusals)
         answers: list[Task | Refusal] = []
         tasks: list[TaskRow] = []
         entries: list[Entry] = []
@@ -129,6 +141,7 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Imports, Act
             audience = list(dict.fromkeys([*view.assignee_ids, *filter(None, [view.created_by])]))
             emit_consequences(each, view, view.assignee_ids, audience, completed=view.status == "done")
         await ctx.records.add(tasks)
+        await set_reminders(tasks, ctx)
         await ctx.records.add_entries(entries)
         return answers
 
@@ -197,6 +210,26 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Imports, Act
 
     # ------------------------------------------------------------------------------------ what they share
 
+    async def _check_room(
+        self,
+        commands: Sequence[CreateTask],
+        refusals: list[Refusal | None],
+        boards: Mapping[str, Board],
+        ctx: ManyContext[TaskRecords],
+    ) -> Mapping[str, Board]:
+        """Refuse the last of those that are too many, and put their numbers back; the boards as they are then."""
+        projects, kept = ctx.records.projects, dict(boards)
+        for id, board in boards.items():
+            coming = [n for n, each in enumerate(commands) if each.project_id == id and refusals[n] is None]
+            surplus = len(coming) - await self._quotas.room(id, board, len(coming), projects)
+            if surplus <= 0:
+                continue
+            for n in coming[-surplus:]:
+                refusals[n] = self._quotas.no_more_tasks()
+            kept[id] = Board(board.last_number - surplus, board.last_place - surplus)
+            await projects.set_board(id, kept[id])
+        return kept
+
     async def _refusals_of(self, commands: Sequence[CreateTask], ctx: ManyContext[TaskRecords]) -> list[Refusal | None]:
         """For each new task, why it cannot be; None where it can."""
         callers = [each.caller.id or "" for each in ctx.each]
@@ -216,3 +249,8 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Imports, Act
             barred(roles.get((command.project_id, caller)), *WRITERS) or known.refusal(each)
             for command, caller, each in zip(commands, callers, mentions, strict=True)
         ]
+
+
+def _coming(commands: Sequence[CreateTask], refusals: Sequence[Refusal | None]) -> Counter[str]:
+    """Project → how many of these tasks it gets."""
+    return Counter(each.project_id for each, refusal in zip(commands, refusals, strict=True) if refusal is None)

@@ -12,6 +12,7 @@ from actors.records.task import Entry, Link, TaskRecords, TaskRow
 from actors.requests import check_match
 from actors.task_fields import changed_task
 from actors.task_mentions import Known, Mentions
+from actors.task_reminders import change_reminders
 from actors.task_rights import WRITERS, check_kept, task_for
 from runtime.context import Context
 from runtime.errors import Conflict
@@ -39,6 +40,7 @@ async def change_task(
         await _check(command, before, changed, ctx.records)
         if await ctx.records.change(before, after):
             break
+    await change_reminders(before, after, ctx)
     was, view = seen.view(), after.view(watching=seen.watching)
     audience = (await tell_of_changes([(was, view, changed)], ctx))[id]
     assigned = [each for each in view.assignee_ids if each not in was.assignee_ids]

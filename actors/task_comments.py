@@ -23,6 +23,7 @@ from actors.pages import paged, place
 from actors.records.comment import CommentRow, SeenComment
 from actors.records.task import TaskRecords
 from actors.requests import caller_of, check_match
+from actors.task_quotas import Limited
 from actors.task_rights import EVERYONE, WRITERS, forbidden, in_trash, task_for
 from runtime.actor import handles
 from runtime.context import Context
@@ -32,20 +33,22 @@ from runtime.message import Page
 _MENTION = re.compile(r"@\[[^\]\n]{1,200}\]\(user:([0-9a-f-]{36})\)")
 
 
-class Comments:
+class Comments(Limited):
     """Handlers of comments."""
 
     @handles
     async def add_comment(self, command: AddComment, ctx: Context[TaskRecords]) -> Comment:
         """Say something about a task.
 
-        Refuses `task.not_found`, `auth.forbidden` and `task.deleted`; emits CommentAdded and Mentioned.
+        Refuses `task.not_found`, `auth.forbidden`, `task.deleted` and `quota.exceeded`; emits CommentAdded and
+        Mentioned.
         """
         caller = caller_of(ctx)
         seen = await task_for(command.id, ctx, *WRITERS)
         task = await ctx.records.count_comments(command.id, 1)
         if task is None:
             raise in_trash()
+        self._quotas.check_comments(task.comment_count)
         author = await ctx.records.projects.person(caller)
         row = CommentRow(
             id=ctx.new_id(),

@@ -36,10 +36,11 @@ from actors.records.task import TaskRecords
 from actors.requests import caller_of
 from actors.task_arrivals import bring, count_new
 from actors.task_projects import open_project
+from actors.task_quotas import Limited
 from actors.task_rights import WRITERS, barred
 from runtime.actor import every, handles
 from runtime.context import Context, OutsideContext
-from runtime.errors import Fault, Invalid, NotFound
+from runtime.errors import Conflict, Fault, Invalid, NotFound
 from runtime.message import Tick
 from runtime.policy import PATIENT
 from runtime.ports import Blobs
@@ -72,7 +73,7 @@ class ImportSettings(Protocol):
         ...
 
 
-class Imports:
+class Imports(Limited):
     """The part of the task actor that takes tasks from elsewhere. It tells nobody of them but who sent the file."""
 
     def __init__(self, *, blobs: Blobs, settings: ImportSettings) -> None:
@@ -97,7 +98,7 @@ class Imports:
     async def start_import(self, command: StartImport, ctx: OutsideContext[TaskRecords]) -> Import:
         """Begin; without a project one is made, unless it is a dry run.
 
-        Refuses `project.not_found`, `auth.forbidden` and formats that are not read yet.
+        Refuses `project.not_found`, `auth.forbidden`, `quota.exceeded` and formats that are not read yet.
         """
         caller, format = caller_of(ctx), FORMATS.get(command.format)
         if format is None:
@@ -119,7 +120,7 @@ class Imports:
                     raise refusal
             elif not command.dry_run:
                 name = format.title(head) or PurePosixPath(file).stem[:200]
-                project_id = (await open_project(CreateProject(name=name), records.projects, ctx)).id
+                project_id = (await open_project(CreateProject(name=name), records.projects, ctx, self._quotas)).id
             row = msgspec.structs.replace(
                 row,
                 status="queued",
@@ -200,6 +201,8 @@ class Imports:
             return
         if row.project_id is not None:
             refusal = barred(await records.projects.role(row.project_id, row.user_id), *WRITERS)
+            if refusal is None and not row.dry_run:
+                refusal = await self._full(items, row.project_id, records)
             failure = failure if refusal is None else ImportFault(line=1, detail=refusal.detail)
         if failure is not None or not items:
             await _end(row, records, ctx, failure)
@@ -234,6 +237,14 @@ class Imports:
             row = await imports.locked(id, "queued", "running")
             if row is not None:
                 await _end(row, ctx.records, ctx, ImportFault(line=1, detail="it could not go on; send the file again"))
+
+    async def _full(self, items: Sequence[ImportedTask], project_id: str, records: TaskRecords) -> Conflict | None:
+        """Why these find no room, if so; the project's board is locked."""
+        board = (await records.projects.reserve({project_id: 0}))[project_id]
+        room = await self._quotas.room(project_id, board, 0, records.projects)
+        if len(items) <= room or await count_new(items, project_id, records) <= room:
+            return None
+        return self._quotas.no_more_tasks()
 
     async def _next(self, command: ImportTasks) -> tuple[Sequence[ImportedTask], int]:
         """The tasks from that place on, as many as one step takes, and the place behind them.

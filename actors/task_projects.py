@@ -33,6 +33,7 @@ from actors.records.project import ProjectRecords, ProjectRow
 from actors.records.task import TaskRecords
 from actors.requests import caller_of, check_match
 from actors.task_changes import unlink_everywhere
+from actors.task_quotas import Limited, Quotas
 from actors.task_rights import EVERYONE, forbidden, project_for
 from runtime.actor import handles
 from runtime.context import Context
@@ -44,13 +45,13 @@ ERASED_AT_ONCE: Final = 500
 """Tasks that are removed in one transaction."""
 
 
-class Projects:
+class Projects(Limited):
     """Handlers of projects and members."""
 
     @handles
     async def create_project(self, command: CreateProject, ctx: Context[TaskRecords]) -> Project:
-        """Open a project; the caller is its owner. Refuses `project.key_taken`."""
-        return await open_project(command, ctx.records.projects, ctx)
+        """Open a project; the caller is its owner. Refuses `project.key_taken` and `quota.exceeded`."""
+        return await open_project(command, ctx.records.projects, ctx, self._quotas)
 
     @handles
     async def list_projects(self, query: ListProjects, ctx: Context[TaskRecords]) -> Page[Project]:
@@ -214,9 +215,12 @@ def _last_owner() -> Conflict:
     return Conflict("project.last_owner", "a project keeps at least one owner")
 
 
-async def open_project(command: CreateProject, projects: ProjectRecords, ctx: Context[TaskRecords]) -> Project:
-    """A new project of the caller's. Refuses `project.key_taken`; emits MemberAdded."""
+async def open_project(
+    command: CreateProject, projects: ProjectRecords, ctx: Context[TaskRecords], quotas: Quotas
+) -> Project:
+    """A new project of the caller's. Refuses `project.key_taken` and `quota.exceeded`; emits MemberAdded."""
     caller = caller_of(ctx)
+    await quotas.check_projects(caller, projects)
     taken = await projects.keys_of(caller)
     for key in [command.key] if command.key else candidates(command.name):
         project = ProjectRow(ctx.new_id(), command.name, command.description, key, caller, ctx.now, ctx.now)

@@ -123,6 +123,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     quota_media_bytes_per_user: Annotated[
         int, Meta(ge=0, description="Bytes of all files of one account together, at most.")
     ] = 10 * 1024**3
+    quota_projects_per_user: Annotated[int, Meta(ge=0, description="Projects that one account may create.")] = 1000
+    quota_tasks_per_project: Annotated[int, Meta(ge=0, description="Tasks of one project, its trash included.")] = (
+        1_000_000
+    )
+    quota_comments_per_task: Annotated[int, Meta(ge=0, description="Comments on one task.")] = 10_000
     import_limit: Annotated[int, Meta(ge=1, description="Bytes of a file of tasks to import, at most.")] = (
         100 * 1024 * 1024
     )

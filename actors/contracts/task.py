@@ -66,7 +66,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreateTask(Command[Task], frozen=True, kw_only=True):
-    """Put a task into a project, last on its board. Refuses `project.not_found` and `auth.forbidden`."""
+    """Put a task into a project, last on its board.
+
+    Refuses `project.not_found`, `auth.forbidden` and `quota.exceeded`.
+    """
 
     project_id: Id
     title: Title

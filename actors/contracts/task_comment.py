@@ -39,7 +39,7 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
 class AddComment(Command[Comment], frozen=True, kw_only=True):
     """Say something about a task; `@[Name](user:ID)` mentions a member of its project.
 
-    Refuses `task.not_found`, `auth.forbidden` and `task.deleted`.
+    Refuses `task.not_found`, `auth.forbidden`, `task.deleted` and `quota.exceeded`.
     """
 
     id: Id

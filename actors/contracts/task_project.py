@@ -39,7 +39,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreateProject(Command[Project], frozen=True, kw_only=True):
-    """Open a project; the caller is its owner. Refuses `project.key_taken`."""
+    """Open a project; the caller is its owner. Refuses `project.key_taken` and `quota.exceeded`."""
 
     name: Name
     description: Text = ""

@@ -15,9 +15,17 @@ class AudienceRecords:
 
     async def of(self, ids: Sequence[str]) -> Mapping[str, list[str]]:
         """Task → its assignees, watchers and creator, as far as they take part in its project now."""
+        return await self._members(ids, "true")
+
+    async def to_remind(self, ids: Sequence[str]) -> Mapping[str, list[str]]:
+        """Task → its assignees and watchers, and its creator when nobody is assigned; likewise."""
+        return await self._members(ids, "assignee_ids = '[]'")
+
+    async def _members(self, ids: Sequence[str], with_creator: str) -> Mapping[str, list[str]]:
+        """:param with_creator: of which tasks the creator is among them; a condition."""
         rows = await self._session.fetch(
-            "select p.task_id, p.user_id from ("
-            " select id as task_id, created_by as user_id from task where id = any($1)"
+            "select p.task_id, p.user_id from ("  # noqa: S608 # conditions from code
+            f" select id as task_id, created_by as user_id from task where id = any($1) and {with_creator}"
             " union select task_id, user_id from assignee where task_id = any($1)"
             " union select task_id, user_id from watcher where task_id = any($1)) p"
             " join task t on t.id = p.task_id"

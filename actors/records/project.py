@@ -196,6 +196,20 @@ class ProjectRecords:
         sql = "update board set last_number = $2, last_place = $3 where project_id = $1"
         await self._session.execute(sql, project_id, board.last_number, board.last_place)
 
+    async def count_of(self, creator: str) -> int:
+        """How many projects someone has created; until the transaction ends nobody else counts them."""
+        await self._session.execute(
+            "insert into creator (user_id) values ($1) on conflict (user_id) do update set user_id = excluded.user_id",
+            creator,
+        )
+        row = await self._session.row("select count(*) as projects from project where created_by = $1", creator)
+        return row["projects"] if row else 0
+
+    async def count_tasks(self, project_id: str) -> int:
+        """Those in the trash, too."""
+        row = await self._session.row("select count(*) as tasks from task where project_id = $1", project_id)
+        return row["tasks"] if row else 0
+
     async def hold(self, project_id: str) -> None:
         """Nobody else changes the project itself, or who takes part in it, until the transaction ends."""
         await self._session.execute("update project set version = version where id = $1", project_id)

@@ -18,6 +18,7 @@ from actors.records.imports import ImportRecords
 from actors.records.label import LabelRecords
 from actors.records.parameters import pairs
 from actors.records.project import ProjectRecords
+from actors.records.reminder import ReminderRecords
 from actors.records.words import folded
 from runtime.ports import Session, Value
 
@@ -133,6 +134,7 @@ class TaskRecords:
     :ivar projects: projects, members, people and boards.
     :ivar labels: labels of projects.
     :ivar comments: comments on tasks.
+    :ivar reminders: the times of tasks that are yet to come.
     :ivar imports: imports, and what came with them.
     :ivar audience: whom tasks concern.
     """
@@ -142,6 +144,7 @@ class TaskRecords:
         self.projects = ProjectRecords(session)
         self.labels = LabelRecords(session)
         self.comments = CommentRecords(session)
+        self.reminders = ReminderRecords(session)
         self.imports = ImportRecords(session)
         self.audience = AudienceRecords(session)
 
@@ -281,6 +284,11 @@ class TaskRecords:
         )
         await self.session.execute(sql, ids)
 
+    async def kept(self, wanted: Sequence[str]) -> Mapping[str, TaskRow]:
+        """Those of these tasks that are not in the trash."""
+        sql = f"select {', '.join(COLUMNS)} from task where id = any($1) and deleted_at is null"  # noqa: S608 # constants
+        return {row["id"]: TaskRow(*row.values()) for row in await self.session.fetch(sql, wanted)}
+
     async def projects_of_tasks(self, wanted: Sequence[str]) -> Mapping[str, str]:
         """Task → its project; without those in the trash."""
         sql = "select id, project_id from task where id = any($1) and deleted_at is null"
@@ -324,6 +332,16 @@ def seen_of(values: Sequence[Any]) -> Seen:
 def ids(text: str) -> list[str]:
     """The ids in a list of a task's row."""
     return [] if text == EMPTY else _ids(text)
+
+
+def list_text(values: Sequence[str]) -> str:
+    """A list as a task's row holds it."""
+    return msgspec.json.encode(values).decode()
+
+
+def times(text: str) -> list[int]:
+    """The times in a list of a task's row, ms since the epoch."""
+    return [] if text == EMPTY else _times(text)
 
 
 def words_of(task: TaskRow) -> str:

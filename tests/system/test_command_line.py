@@ -155,3 +155,13 @@ async def test_resync_tells_the_present_state_again(real: World, client: Callabl
     assert (code, "told again" in output) == (0, True), errors
     code, output, _ = await real.run("dead", "list", "--actor", "task")
     assert (code, output) == (0, "")
+
+
+async def test_a_seed_says_how_far_it_is(embedded: World) -> None:
+    code, output, errors = await embedded.run("seed", "--tasks", "700", "--projects", "3", "--largest", "600")
+    assert code == 0, errors
+    assert output.startswith("700 tasks in 3 projects of ")
+    assert "500 of 700" in errors
+    code, _, errors = await embedded.run("seed", "--tasks", "many")
+    assert code == USAGE
+    assert "tasks" in errors
