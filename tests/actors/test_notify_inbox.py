@@ -131,7 +131,7 @@ async def test_an_added_member_is_told_of_the_project(town: Town) -> None:
             role="owner",
             actor_id=bob.id,
             at=rfc3339(town.stage.now),
-        )  # fmt: skip
+        )
     )
     assert [told.title for told in await town.inbox(ada)] == ["Bob added you to Apollo"]
 
