@@ -33,6 +33,7 @@ from runtime.message import (
     unframe_answers,
     wire_name,
 )
+from runtime.pace import Pace
 from runtime.ports import Broker, Subscription
 from runtime.silence import Silence
 from runtime.telemetry import Metrics, logger
@@ -111,6 +112,7 @@ class Client:
         self._hedges = float(MOST_HEDGES)
         self._typical_s: dict[str, float] = {}
         self._silence = Silence()
+        self._pace = Pace(metrics)
         self._sweeping: asyncio.TimerHandle | None = None
         self._watching: list[Callable[[], None]] = []
         broker.on_reply(self._replied)
@@ -165,14 +167,14 @@ class Client:
         if not self._broker.available:
             raise BrokerAway("the message broker is away")
         loop = asyncio.get_running_loop()
-        kind = type(message)
-        actor = to or owner(kind)
+        actor, kind = to or owner(type(message)), wire_name(type(message))
         self._silence.ask(actor, loop.time())
+        self._pace.begin(actor, kind, loop.time())
         self._asked += 1
         self._hedges = min(MOST_HEDGES, self._hedges + HEDGES_PER_ASK)
         nonce = f"{self._nonce}{self._asked}"
         envelope = Envelope(
-            id or self._new_id(), wire_name(kind), actor, encode(message), nonce, None, budget_ms, request_hash,
+            id or self._new_id(), kind, actor, encode(message), nonce, None, budget_ms, request_hash,
             caller, grants, 0, None, trace, request_id,
         )  # fmt: skip
         future: asyncio.Future[Reply] = loop.create_future()
@@ -184,10 +186,12 @@ class Client:
             reply = await future
         finally:
             self._pending.pop(nonce, None)
-        took = loop.time() - pending.sent
+            took = loop.time() - pending.sent
+            answered = future.done() and not future.cancelled() and future.exception() is None
+            self._pace.end(actor, kind, loop.time(), took, budget_ms / 1000, answered=answered)
         self._metrics.asked.labels(actor, "ok" if isinstance(reply, Ok) else reply.kind).observe(took)
-        typical = self._typical_s.get(envelope.type, 0.0)
-        self._typical_s[envelope.type] = typical + (took - typical) * (QUICKER if took < typical else SLOWER)
+        typical = self._typical_s.get(kind, 0.0)
+        self._typical_s[kind] = typical + (took - typical) * (QUICKER if took < typical else SLOWER)
         return Outcome(reply, reply.by not in ("", nonce))
 
     async def watch(
@@ -218,6 +222,7 @@ class Client:
         for anew in self._watching:
             anew()
         loop = asyncio.get_running_loop()
+        self._pace.reconnected()
         for pending in self._pending.values():
             pending.round = max(pending.round, 1)
             pending.resend_at = loop.time()
@@ -253,12 +258,16 @@ class Client:
             if now >= pending.deadline:
                 actor = pending.envelope.to
                 pending.future.set_exception(DeadlinePassed(f"the actor {actor!r} did not answer in time"))
-            elif now >= pending.resend_at and self._broker.available:
+            elif now >= pending.resend_at and self._broker.available and not self._waits_its_turn(pending, now):
                 copies = self._hedged(pending) if pending.round == 0 else 1
                 pending.next_round(now)
                 if copies:
                     self._send_again(pending, copies)
         self._silence.look(oldest, now)
+
+    def _waits_its_turn(self, pending: _Pending, now: float) -> bool:
+        """It is not lost but in a queue that moves; whoever has too much to do would do it twice."""
+        return pending.round > 0 and self._pace.waits(pending.envelope.to, pending.envelope.type, pending.sent, now)
 
     def _hedged(self, pending: _Pending) -> int:
         """How many copies go out; the budget is less by so many."""

@@ -21,7 +21,7 @@ import msgspec
 from runtime.actor import Actor, Handler
 from runtime.context import Clock, Context, Ids, ManyContext, system_clock
 from runtime.contexts import Contexts
-from runtime.errors import ConnectionLost, ContractError, Kind, Locked, Refusal, StoreAway, Throttled
+from runtime.errors import ConnectionLost, ContractError, Kind, Refusal, StoreAway, Throttled
 from runtime.keys import Sealer
 from runtime.message import Envelope, Failed, decoder
 from runtime.outgoing import outgoing, traces
@@ -183,13 +183,12 @@ class Dispatch:
         then. A request is tried while somebody waits for it, other messages `RACES` times, which counts as one attempt.
 
         Before try n + 1 it waits for a time uniform in [0, min(0.1, 0.005 · (2ⁿ⁻¹ − 1))] s: the first is at once.
-        A lost connection is no more than a reason for a second try, for what was committed is in the inbox; and so is a
-        lock that came too late, for two may have waited for each other.
+        A lost connection is no more than a reason for a second try: what was committed is in the inbox.
         """
         for lost in count(1):
             try:
                 return await self._once(handler, received, message)
-            except (ConnectionLost, Locked):
+            except ConnectionLost:
                 if lost > 1:
                     raise
             except Raced:

@@ -12,7 +12,7 @@
     │   └── PreconditionFailed · Unsupported · TooLarge · Throttled
     ├── Later                   a verdict: not now, try again after some seconds
     └── Unavailable             something needed is away; nothing was done, or its outcome is unknown
-        ├── BrokerAway · StoreAway (ConnectionLost) · CacheAway · BlobsAway · MailerAway
+        ├── BrokerAway · StoreAway (ConnectionLost · Locked) · CacheAway · BlobsAway · MailerAway
         ├── Overloaded          shed before it was looked at
         └── DeadlinePassed      no answer within the budget
 

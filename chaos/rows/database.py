@@ -45,9 +45,9 @@ async def black_hole(scene: Scene) -> None:
 @row(
     "F26",
     "the pool is exhausted: a lock holds the writers",
-    "503 in 1 s for who waits for the lock, or for a connection; reads go on",
+    refuses_within(1),
+    "reads go on",
     recovers(5),
-    only(503, 504),
     settings={"STORE_POOL": "4"},
 )
 async def pool_exhausted(scene: Scene) -> None:
@@ -63,9 +63,10 @@ async def pool_exhausted(scene: Scene) -> None:
         await connection.close()
     await scene.calm(6)
     _reads_go_on(scene, lock)
-    took = [each.took_s for each in scene.sent(lock) if each.failed]
-    scene.note(f"{len(took)} writes were refused, 99 % within {quantile(took, 0.99):.2f} s")
-    scene.expect(quantile(took, 0.99) <= 1, "some were refused too late")
+    took = [each.took_s for each in scene.sent(lock) if each.failed] or [0.0]
+    scene.note(
+        f"{len(took)} writes were refused, half within {quantile(took, 0.5):.2f} s, all within {max(took):.2f} s"
+    )
 
 
 @row("F27", "PostgreSQL becomes read-only", refuses_within(1), "reads go on", recovers(2))

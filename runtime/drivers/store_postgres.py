@@ -54,8 +54,8 @@ FOR_READS = 2
 BOOT_S = 600.0
 """Seconds for each statement of `exclusive`, waiting for its turn included."""
 
-_BEGIN_BRIEFLY = "begin; set local lock_timeout = 100"
-"""After a transaction has waited for a lock in vain, and until one is through: what has waited for its turn meanwhile
+_BEGIN_BRIEFLY = "begin; set local lock_timeout = 50"
+"""After a transaction has waited for a lock in vain, and until one has written: what has waited for its turn meanwhile
 does not wait for long once more."""
 _BEGIN_EXCLUSIVE = "begin; " + "; ".join(
     f"set local {limit} = 0" for limit in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
@@ -194,7 +194,8 @@ class PostgresStore(Tables):
             except Locked:
                 self._begin = _BEGIN_BRIEFLY
                 raise
-        self._begin = "begin"
+        if transaction.has_finished:
+            self._begin = "begin"
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -291,6 +292,7 @@ class _Transaction(_Statements):
         self._seed = seed
         self._begin = begin
         self._failed = False
+        self.has_finished = False
         self._claimed: set[str] = set()
         self._leases: dict[str, str] = {}
 
@@ -358,6 +360,7 @@ class _Transaction(_Statements):
         if row["kept"] < len(settled):
             self._failed = True
             raise Raced
+        self.has_finished = True
 
     async def _run(self, work: Work[T]) -> T:
         if self._failed:

@@ -169,6 +169,7 @@ async def test_f26_a_lock_that_another_holds_is_waited_for_less_than_a_second_an
     async def write(id: str) -> None:
         async with store.transaction() as transaction:
             await put(transaction, id)
+            await transaction.finish([], [Outgoing(id, "t", b"")], lease_ms=LONG)
 
     async with other.exclusive("lock") as holder:
         await holder.execute("lock table thing in share mode")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -157,6 +158,62 @@ async def test_what_is_always_slow_is_not_hedged_and_all_else_is(office: Office)
     assert [envelopes[0].type for _, envelopes in office.frames[1:]] == ["get_total"] * COPIES
     for ask in asks:
         ask.cancel()
+
+
+@in_an_office
+async def test_f22_under_five_times_overload_an_actor_does_what_it_can_and_nothing_twice(office: Office) -> None:
+    """It handles a hundred requests a second, in the order in which they come, whether anybody still waits or not."""
+
+    async def work() -> None:
+        for n in range(100_000):
+            await office.arrived(n + 1)
+            await asyncio.sleep(0.01)
+            for envelope in office.frames[n][1]:
+                office.answer(envelope)
+
+    async def ask() -> str:
+        try:
+            await office.client.ask(GetTotal(name="a"), budget_ms=5_000)
+        except Unavailable as error:
+            return type(error).__name__
+        return "done"
+
+    working = asyncio.ensure_future(work())
+    asks = []
+    for _ in range(10_000):
+        asks.append(asyncio.ensure_future(ask()))
+        await asyncio.sleep(0.002)
+    outcomes = Counter(await asyncio.gather(*asks))
+    working.cancel()
+    assert outcomes["done"] > 0.9 * 2_000
+    assert outcomes["Overloaded"] > 7_000
+    again = sum(envelope.attempt > 0 for _, envelopes in office.frames for envelope in envelopes)
+    assert again < 100
+
+
+@in_an_office
+async def test_what_others_have_overtaken_is_sent_again_and_what_waits_its_turn_is_not(office: Office) -> None:
+    """Two thirds of what is asked for can be done, so that all wait longer and longer; one is lost."""
+
+    def first(n: int) -> Envelope:
+        return next(each for _, (each, *_) in office.frames if each.body == encode(GetTotal(name=str(n))))
+
+    async def work() -> None:
+        for n in range(40):
+            await asyncio.sleep(0.15)
+            if n != 5:
+                office.answer(first(n))
+
+    working = asyncio.ensure_future(work())
+    asks = []
+    for n in range(40):
+        asks.append(asyncio.ensure_future(office.client.ask(GetTotal(name=str(n)))))
+        await asyncio.sleep(0.1)
+    await working
+    after_a_second = [envelopes[0].nonce for _, envelopes in office.frames if envelopes[0].attempt > 1]
+    assert set(after_a_second) == {first(5).nonce}
+    assert await asyncio.gather(*asks[:5], *asks[6:])
+    asks[5].cancel()
 
 
 @in_an_office
