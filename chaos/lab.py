@@ -202,9 +202,11 @@ class Queues:
         return [f"{actor}.{kind}" for actor in stagehands.topology().actors for kind in kinds]
 
 
-async def statement(url: str, sql: str) -> None:
+async def statement(url: str, sql: str, schema: str = "public") -> None:
     """One statement as the superuser, also when the database is read-only for others."""
-    connection = await asyncpg.connect(url, server_settings={"default_transaction_read_only": "off"})
+    connection = await asyncpg.connect(
+        url, server_settings={"default_transaction_read_only": "off", "search_path": schema}
+    )
     try:
         await connection.execute(sql)
     finally:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import msgspec
 
 from chaos.house import House, resident_mib
-from chaos.lab import Lab
+from chaos.lab import Lab, statement
 from tests.system.oracle import Load, Operation, Reckoning, everything
 
 WARM_S = 2.0
@@ -76,6 +77,15 @@ class Scene:
     async def settled(self) -> None:
         """Reckon now, while what stands between the processes still does."""
         self._reckoning = await self.reckoning()
+
+    async def statement(self, actor: str, sql: str) -> None:
+        """One statement in the store of an actor, behind its back."""
+        settings, directory = self.house.world.settings, self.house.world.directory
+        if "BROKER_PREFIX" in settings:
+            await statement(self.lab.store.url, sql, f"{settings['BROKER_PREFIX']}_{actor}")
+        else:
+            with closing(sqlite3.connect(directory / "var" / f"{actor}.db", isolation_level=None)) as connection:
+                connection.execute(sql)
 
     async def dead_letters(self, actor: str) -> list[str]:
         """One line for each, beginning with id and type."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import aiohttp
+
 from chaos import house as houses
 from chaos.ferry import Ferry
-from chaos.lab import statement
 from chaos.row import errors, only, row
 from chaos.scene import Scene
 from runtime.suspects import CRASHES
@@ -93,18 +94,57 @@ async def malformed(scene: Scene) -> None:
     scene.expect(alive, "a process has died")
 
 
+@row(
+    "F40e", "a request that crashes the only process, embedded", only(0, 503),
+    "no innocent is lost; asked again, it is done once", on="embedded",
+)  # fmt: skip
+async def poison_embedded(scene: Scene) -> None:
+    """The request dies with its asker and the queue that held it, so that nothing brings it back."""
+    house = scene.house
+    victim = await house.ada.task(house.project, "Poison")
+    path = f"/v1/tasks/{victim['id']}"
+    await _again(scene, CRASH_AT="delete_task:before")
+    async with scene.fault("poison"):
+        try:
+            answer = await house.ada("DELETE", path, idempotency_key="poison")
+        except aiohttp.ClientError:
+            scene.note("its connection broke")
+        else:
+            scene.expect(False, f"it was answered with {answer.status}")
+        await _again(scene)
+    await scene.calm(3)
+    scene.expect((await house.ada("GET", path)).status == 200, "it ran by itself")
+    answers = [(await house.ada("DELETE", path, idempotency_key="poison")).status for _ in range(2)]
+    scene.expect(answers == [204, 204], f"asked again, it was answered with {answers}")
+    scene.expect(not await scene.dead_letters("task"), "there are dead letters")
+
+
+async def _again(scene: Scene, **settings: str) -> None:
+    """The process, stopped if it still runs, and started anew."""
+    house = scene.house
+    await house.edges[0].stop()
+    house.edges[:] = house.tasks[:] = house.others[:] = [await house.world.start(**settings)]
+
+
 @row("F42", "a dead letter is replayed twice", errors(0.02), "one effect")
 async def replayed_twice(scene: Scene) -> None:
+    await _replayed_twice(scene)
+
+
+@row("F42e", "a dead letter is replayed twice, embedded", errors(0.02), "one effect", on="embedded")
+async def replayed_twice_embedded(scene: Scene) -> None:
+    await _replayed_twice(scene)
+
+
+async def _replayed_twice(scene: Scene) -> None:
     """The event of a new task, which notify could not handle while its table was away."""
     house = scene.house
-    url = scene.lab.store.url
-    schema = f"{house.world.settings['BROKER_PREFIX']}_notify"
     async with scene.fault("notifications cannot be written"):
-        await statement(url, f'alter table "{schema}".notification rename to away')
+        await scene.statement("notify", "alter table notification rename to away")
         made = await house.ada.task(house.project, "Told once", assignee_ids=[house.bob.user["id"]])
         await scene.calm(1.5)
-        await statement(url, f'update "{schema}".parked set due_at = null')  # out of patience: dead letters
-        await statement(url, f'alter table "{schema}".away rename to notification')
+        await scene.statement("notify", "update parked set due_at = null")  # out of patience: dead letters
+        await scene.statement("notify", "alter table away rename to notification")
     dead = [line.split()[0] for line in await scene.dead_letters("notify")]
     scene.expect(bool(dead), "there is no dead letter")
     for _ in range(2):
