@@ -109,6 +109,12 @@ def memory(pid: int) -> float:
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
+def processor(pid: int) -> float:
+    """Seconds of CPU that a process has used, in its own code and in the kernel."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def watched(pid: int) -> Iterator[list[float]]:
     """Its memory, again and again."""
@@ -172,6 +178,7 @@ def compare(loop: asyncio.AbstractEventLoop, ada: Api, pid: int, nginx_port: int
         return edge.send(head, body, expected=(201,))
 
     found: dict[str, list[float]] = {"form": [], "direct": [], "nginx PUT": [], "GET": [], "nginx GET": []}
+    spent: list[float] = []
     for _ in range(ROUNDS):
         files = [content()[:SIZE] for _ in range(STREAMS)]
         forms = [memoryview(form([("file", "a.txt", file)])) for file in files]
@@ -201,11 +208,15 @@ def compare(loop: asyncio.AbstractEventLoop, ada: Api, pid: int, nginx_port: int
         url = urlsplit(ask("GET", f"/v1/media/{media['id']}/url")["url"])
         if f"{url.scheme}://{url.netloc}" == ada.address:
             path = f"{url.path}?{url.query}"
+            used = processor(pid)
             found["GET"].append(rate([partial(edge.fetch, path)] * STREAMS))
+            spent.append((processor(pid) - used) * 1024 * MIB / (STREAMS * SIZE))
         found["nginx GET"].append(rate([lambda: nginx.fetch("/0")] * STREAMS))
     for name, rates in found.items():
         if rates:
             print(f"{name:10} {statistics.median(rates):8.0f} MiB/s  ({min(rates):.0f}–{max(rates):.0f})")
+    if spent:
+        print(f"GET: {statistics.median(spent):.2f} s of the edge's CPU for a GiB  ({min(spent):.2f}–{max(spent):.2f})")
     body = memoryview(form([("file", "a.txt", content()[:SIZE])]))
     before = memory(pid)
     with watched(pid) as seen:

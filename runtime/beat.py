@@ -14,7 +14,6 @@ from runtime.context import Ids
 from runtime.errors import StoreAway
 from runtime.message import Envelope, encode, frame, wire_name
 from runtime.ports import Broker, Publication, Store
-from runtime.telemetry import logger
 
 EVERY_S = 0.4
 """So that one beat may be lost within the second after which a watcher takes silence for what it is."""
@@ -41,8 +40,7 @@ class Beat:
             return
         try:
             event = await self._actor.beat(self._actor.records(self._store.reader))
-        except StoreAway as error:
-            logger().warning("beat.store_away", actor=self._actor.name, reason=str(error))
+        except StoreAway:  # which the outbox's loop says in the log
             return
         if event is not None:
             kind, id = wire_name(type(event)), self._new_id()

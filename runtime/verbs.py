@@ -27,6 +27,9 @@ from runtime.ports import Blobs, Cache, Mailer, ParkedRow, Store
 from runtime.telemetry import Metrics
 from runtime.why import why
 
+SHOWN = 10
+"""Faults of one store that `check` names."""
+
 Subparsers = Any  # argparse names this type with an underscore
 
 
@@ -127,7 +130,8 @@ async def _try_store(settings: Settings, name: str) -> None:
         async with build(cls, settings, load_keys(settings, [name]), system_clock) as actor:
             faults = await actor.check(actor.records(store.reader))
     if faults:
-        raise StartError("; ".join(faults))
+        more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
+        raise StartError("; ".join([*faults[:SHOWN], *more]))
 
 
 async def _try_port(port: Cache | Blobs | Mailer | Store) -> None:
