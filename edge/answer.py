@@ -92,13 +92,17 @@ class Answer(web.StreamResponse):
         if self._status not in (204, 304):
             if self.media_type:
                 lines.append(f"Content-Type: {self.media_type}\r\n")
-            lines.append(f"Content-Length: {self.length}\r\n")
+            lines.append(self._framing(request))
         if not self._keep_alive:
             lines.append("Connection: close\r\n")
         elif request.version == HttpVersion10:
             lines.append("Connection: keep-alive\r\n")
         lines.append("\r\n")
         return "".join(lines).encode("latin-1")
+
+    def _framing(self, request: web.BaseRequest) -> str:
+        """The header that says where the body ends; empty: with the connection."""
+        return f"Content-Length: {self.length}\r\n"
 
 
 @lru_cache(maxsize=64)

@@ -23,10 +23,12 @@ from edge.cors import Origins
 from edge.direct import DirectUploads
 from edge.docs_page import DocsPage
 from edge.endpoint import ActorEndpoint
+from edge.events import EventsEndpoint
 from edge.files import Avatars, Files
 from edge.gate import Gate
 from edge.gathering import GatheringEndpoint
 from edge.listener import Listener
+from edge.live import Live
 from edge.network import Proxies, network_of
 from edge.operations import Document, Healthz, MetricsPage, Readiness, Readyz
 from edge.problems import Problem, internal
@@ -82,6 +84,8 @@ class Edge:
         """Its `run` keeps watch while the edge is up."""
         shared = SharedTokens(cache, Sealer(keys.of("edge")), clock=clock)
         self._gate = Gate(self._tokens, ApiTokens(client, shared, clock=clock), self.access, self._limits)
+        self.live = Live(client, self._gate.is_good)
+        """Likewise."""
         self._ready = Readyz(readiness, self.access)
         self._router = Router()
         self._add_routes(client, blobs, keys.of("edge"))
@@ -92,6 +96,8 @@ class Edge:
         self._router.add("GET", avatars.path, avatars)
         direct = DirectUploads(client=client, blobs=blobs, urls=urls, clock=clock)
         self._router.add("PUT", direct.path, direct)
+        events = EventsEndpoint(live=self.live, gate=self._gate)
+        self._router.add("GET", events.path, events)
         page = UnsubscribePage(client=client, gate=self._gate)
         self._router.add("GET", page.path, page)
         self._router.add("POST", page.path, page)
@@ -104,6 +110,7 @@ class Edge:
     async def start(self) -> str:
         """Listen. :return: the address, `http://127.0.0.1:8080`. :raises StartError: the port is not to be had."""
         await self.access.watch()
+        await self.live.watch()
         with suppress(Unavailable):
             await self._tokens.fetch_keys(budget_ms=FIRST_KEYS_MS)
             await self.access.refresh(budget_ms=FIRST_KEYS_MS)
@@ -123,6 +130,7 @@ class Edge:
         """Say that this edge is about to stop, to balancers by /readyz and to clients by `Connection: close`, and
         wait until no request is under way."""
         self._ready.draining = True
+        self.live.close()
         while self._under_way:
             self._idle.clear()
             await self._idle.wait()

@@ -11,6 +11,7 @@ from edge.limits import Limits
 from edge.network import network_of
 from edge.problems import Problem, unauthenticated
 from edge.route import RateClass
+from runtime.errors import Unavailable
 from runtime.message import Caller
 
 LONGEST_AGENT = 200
@@ -38,6 +39,25 @@ class Gate:
         if public:
             self.count(call, rate, network)
             return Caller(network=network, agent=agent, address=call.address)
+        identity = await self._admit(call, rate, scope, network)
+        session = identity.credential_id if identity.scopes is None else None
+        return Caller(identity.user_id, identity.role, session, network, agent, call.address)
+
+    async def admit_listener(self, call: Call, scope: str) -> Identity:
+        """Likewise, for who stays."""
+        return await self._admit(call, "read", scope, network_of(call.address))
+
+    async def is_good(self, identity: Identity) -> bool:
+        """Whether they may still come in, as far as is known."""
+        try:
+            await self._access.check(identity)
+        except Problem:
+            return False
+        except Unavailable:
+            return True
+        return True
+
+    async def _admit(self, call: Call, rate: RateClass, scope: str | None, network: str) -> Identity:
         try:
             identity = await self._identify(call)
         except Problem:
@@ -45,8 +65,7 @@ class Gate:
             raise
         self.count(call, rate, identity.user_id)
         _check_scope(identity, scope)
-        session = identity.credential_id if identity.scopes is None else None
-        return Caller(identity.user_id, identity.role, session, network, agent, call.address)
+        return identity
 
     async def catch_up(self) -> None:
         """Know of all who may not come in any more, as of now."""

@@ -14,6 +14,8 @@ from edge.answer import JSON
 from edge.binding import Binder
 from edge.direct import DirectUploads
 from edge.docs_page import DocsPage
+from edge.events import MEDIA_TYPE as EVENT_STREAM
+from edge.events import EventsEndpoint
 from edge.files import Avatars, Files
 from edge.operations import Document, Health, Healthz, MetricsPage, Ready, Readyz
 from edge.problems import MEDIA_TYPE, ProblemDetails
@@ -66,7 +68,7 @@ def document(routes: Sequence[Route], *, server: str) -> bytes:
             "servers": [{"url": server}],
             "security": [{"bearer": []}],
             "tags": [{"name": name} for name in dict.fromkeys([*(route.actor for route in routes), _OPERATIONS])],
-            "paths": {**paths, **_operations(), **_files(), UnsubscribePage.path: _unsubscribe()},
+            "paths": {**paths, **_operations(), **_files(), **_notify()},
             "components": {
                 "schemas": components,
                 "parameters": _PARAMETERS,
@@ -236,6 +238,35 @@ def _direct_upload() -> Json:
     operation["requestBody"] = {"required": True, "content": body}
     operation["responses"]["204"] = {"description": "The bytes are there; now complete the upload."}
     return {"put": operation}
+
+
+def _notify() -> Json:
+    return {EventsEndpoint.path: _events(), UnsubscribePage.path: _unsubscribe()}
+
+
+def _events() -> Json:
+    about = inspect.cleandoc(EventsEndpoint.__doc__ or "")
+    name = "Last-Event-ID"
+    return {
+        "get": {
+            "operationId": "events",
+            "summary": about.partition(":")[0],
+            "description": about,
+            "tags": ["notify"],
+            "security": [{"bearer": [EventsEndpoint.scope]}],
+            "parameters": [
+                {"name": name, "in": "header", **_header("The last event that was seen: what follows is shown.")},
+                {"$ref": "#/components/parameters/X-Request-Id"},
+            ],
+            "responses": {
+                "200": {"description": "OK", "content": {EVENT_STREAM: {"schema": {"type": "string"}}}},
+                **{
+                    str(status): {"$ref": f"#/components/responses/{status}"}
+                    for status in (401, 403, 422, 429, 500, 503, 504)
+                },
+            },
+        }
+    }
 
 
 def _unsubscribe() -> Json:

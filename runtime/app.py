@@ -61,6 +61,11 @@ class EdgeLike(Protocol):
         """Follows who may no longer come in."""
         ...
 
+    @property
+    def live(self) -> Runs:
+        """Follows what happens, for those who listen."""
+        ...
+
     async def start(self) -> str:
         """Listen; the address. :raises StartError: the port is in use."""
         ...
@@ -143,6 +148,7 @@ class App:
             self._stack.push_async_callback(edge.stop)
             self.address = await edge.start()
             self._supervisor.start("edge.access", edge.access.run)
+            self._supervisor.start("edge.live", edge.live.run)
             self._edge = edge
         elif settings.ops_port:
             ops = OpsServer(settings, readiness=self.readiness, metrics=self.metrics.render)

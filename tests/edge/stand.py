@@ -69,7 +69,7 @@ async def edge_of(
             keys=Keys(SECRET),
         )
         address = await edge.start()
-        following = asyncio.create_task(edge.access.run())
+        following = asyncio.gather(edge.access.run(), edge.live.run())
         try:
             yield edge, address
         finally:

@@ -11,6 +11,7 @@ import pytest
 from edge import openapi
 from edge.direct import DirectUploads
 from edge.docs_page import DocsPage
+from edge.events import EventsEndpoint
 from edge.files import Avatars, Files
 from edge.operations import Document, Healthz, MetricsPage, Readyz
 from edge.problems import MEDIA_TYPE
@@ -33,6 +34,7 @@ def test_every_call_is_in_it_and_nothing_else(document: dict[str, Any]) -> None:
     served = {(route.method, route.path) for route in ROUTES}
     served |= {("GET", each.path) for each in (Healthz, Readyz, MetricsPage, Document, DocsPage, Files, Avatars)}
     served |= {("PUT", DirectUploads.path), ("GET", UnsubscribePage.path), ("POST", UnsubscribePage.path)}
+    served.add(("GET", EventsEndpoint.path))
     assert told == served
 
 
