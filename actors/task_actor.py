@@ -17,7 +17,6 @@ from actors.contracts.task import (
     RestoreTask,
     Task,
     TaskAccess,
-    TaskCreated,
     TaskDeleted,
     TasksErased,
     UpdateTask,
@@ -29,9 +28,9 @@ from actors.records.project import Board
 from actors.records.task import Entry, Seen, TaskRecords, TaskRow
 from actors.records.task_list import order, page
 from actors.requests import caller_of, check_match
-from actors.task_changes import change_task, emit_consequences, entry, tell_of_changes
+from actors.task_changes import add_follower, change_task, entry, tell_of_changes, tell_of_new
 from actors.task_comments import Comments
-from actors.task_fields import new_task, position
+from actors.task_fields import new_task, position, refusal_of
 from actors.task_imports import Imports, ImportSettings
 from actors.task_labels import Labels
 from actors.task_links import Links
@@ -49,6 +48,7 @@ from actors.task_rights import (
     task_for,
 )
 from actors.task_seed import Seeding
+from actors.task_series import followed, in_zone, with_occurrences
 from actors.task_summary import Summary
 from runtime.actor import Actor, every, handles
 from runtime.context import Context, ManyContext
@@ -109,9 +109,11 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Reminders, I
     async def create(self, commands: Sequence[CreateTask], ctx: ManyContext[TaskRecords]) -> list[Task | Refusal]:
         """Put tasks into projects, each last on its board, numbered without gaps.
 
-        Refuses `project.not_found`, `auth.forbidden`, `quota.exceeded` and ids that the project does not have; emits
-        TaskCreated, TaskAssigned and TaskCompleted.
+        One that recurs and is done already is followed by the next. Refuses `project.not_found`, `auth.forbidden`,
+        `quota.exceeded`, ids that the project does not have, and what cannot recur; emits TaskCreated, TaskAssigned and
+        TaskCompleted.
         """
+        commands = await self._in_zones(commands, ctx)
         refusals = await self._refusals_of(commands, ctx)
         boards = await ctx.records.projects.reserve(_coming(commands, refusals))
         boards = await self._check_room(commands, refusals, boards, ctx)
@@ -119,6 +121,7 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Reminders, I
         answers: list[Task | Refusal] = []
         tasks: list[TaskRow] = []
         entries: list[Entry] = []
+        followers = []
         for command, refusal, each in zip(commands, refusals, ctx.each, strict=True):
             if refusal is not None:
                 answers.append(refusal)
@@ -133,24 +136,32 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Reminders, I
                 creator=each.caller.id,
                 now=ctx.now,
             )
+            task, follower = followed(task, ctx.now) if task.status == "done" else (task, None)
+            if follower is not None:
+                followers.append((task, follower, each))
             tasks.append(task)
             view = task.view()
             answers.append(view)
-            entries.append(entry(each, view, "created_at", None, view.created_at))
-            each.emit(TaskCreated(task=view, actor_id=each.caller.id, at=view.created_at))
-            audience = list(dict.fromkeys([*view.assignee_ids, *filter(None, [view.created_by])]))
-            emit_consequences(each, view, view.assignee_ids, audience, completed=view.status == "done")
+            entries.append(tell_of_new(view, each))
         await ctx.records.add(tasks)
         await set_reminders(tasks, ctx)
         await ctx.records.add_entries(entries)
+        for task, follower, each in followers:
+            await add_follower(task, follower, each)
         return answers
 
     @handles(many=True)
     async def get(self, queries: Sequence[GetTask], ctx: ManyContext[TaskRecords]) -> list[Task | Refusal]:
-        """Tasks that the callers may see, also from the trash. Refuses `task.not_found`."""
+        """Tasks that the callers may see, also from the trash; where asked for, with the dates of those that follow.
+
+        Refuses `task.not_found`.
+        """
         wanted = [(query.id, each.caller.id or "") for query, each in zip(queries, ctx.each, strict=True)]
         found = await ctx.records.seen(wanted)
-        return [found[pair].view() if pair in found else no_task() for pair in wanted]
+        return [
+            with_occurrences(found[pair], ctx.now, query.occurrences) if pair in found else no_task()
+            for pair, query in zip(wanted, queries, strict=True)
+        ]
 
     @handles
     async def list_tasks(self, query: ListTasks, ctx: Context[TaskRecords]) -> Page[Task]:
@@ -230,6 +241,18 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Reminders, I
             await projects.set_board(id, kept[id])
         return kept
 
+    async def _in_zones(self, commands: Sequence[CreateTask], ctx: ManyContext[TaskRecords]) -> Sequence[CreateTask]:
+        """Where a task recurs, with a time zone."""
+        if not any(command.recurrence for command in commands):
+            return commands
+        zoned = []
+        for command, each in zip(commands, ctx.each, strict=True):
+            if command.recurrence is not None:
+                recurrence = await in_zone(command.recurrence, each.caller.id, ctx.records)
+                command = msgspec.structs.replace(command, recurrence=recurrence)  # the same, told fully
+            zoned.append(command)
+        return zoned
+
     async def _refusals_of(self, commands: Sequence[CreateTask], ctx: ManyContext[TaskRecords]) -> list[Refusal | None]:
         """For each new task, why it cannot be; None where it can."""
         callers = [each.caller.id or "" for each in ctx.each]
@@ -246,7 +269,9 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Reminders, I
             roles = await ctx.records.projects.roles(asked)
         known = await Known.look_up(ctx.records, mentions, roles)
         return [
-            barred(roles.get((command.project_id, caller)), *WRITERS) or known.refusal(each)
+            barred(roles.get((command.project_id, caller)), *WRITERS)
+            or known.refusal(each)
+            or (refusal_of(command) if command.recurrence else None)
             for command, caller, each in zip(commands, callers, mentions, strict=True)
         ]
 

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskUpdated, UpdateTask
+from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskCreated, TaskUpdated, UpdateTask
+from actors.contracts.task_recurrence import NewRecurrence
 from actors.contracts.values import Versions
 from actors.records.task import Entry, Link, TaskRecords, TaskRow
 from actors.requests import check_match
-from actors.task_fields import changed_task
+from actors.task_fields import changed_task, position
 from actors.task_mentions import Known, Mentions
-from actors.task_reminders import change_reminders
+from actors.task_reminders import change_reminders, set_reminders
 from actors.task_rights import WRITERS, check_kept, task_for
+from actors.task_series import Follower, counted_from, followed, following_row, in_zone, refusal
 from runtime.context import Context
 from runtime.errors import Conflict
 
@@ -24,7 +26,8 @@ async def change_task(
     """Change fields of a task; without a difference nothing happens.
 
     Refuses `task.not_found`, `auth.forbidden`, `task.deleted`, `request.precondition_failed`, `task.parent_cycle` and
-    ids that the project does not have; emits TaskUpdated, TaskAssigned and TaskCompleted.
+    ids that the project does not have; emits TaskUpdated, TaskAssigned and TaskCompleted, and TaskCreated for the next
+    one of a series.
 
     :param wanted: from the task as it is to what it should be; asked again when someone else was faster.
     """
@@ -34,18 +37,42 @@ async def change_task(
         check_kept(seen)
         check_match(if_match, before.version, "task")
         command = wanted(before)
+        if isinstance(command.recurrence, NewRecurrence):
+            recurrence = await in_zone(command.recurrence, before.created_by, ctx.records)
+            command = msgspec.structs.replace(command, recurrence=recurrence)
         after, changed = changed_task(command, before, ctx.now)
         if not changed:
             return seen.view()
         await _check(command, before, changed, ctx.records)
+        if {"recurrence", "due_at", "start_at"}.intersection(changed):
+            refused = refusal(after.recurrence, counted_from(after), anew="recurrence" in changed)
+            if refused is not None:
+                raise refused
+        completed, follower = "status" in changed and after.status == "done", None
+        if completed:
+            after, follower = followed(after, ctx.now)
+        if follower is not None:  # what it mentions stays until it is there; and boards are locked before tasks
+            await ctx.records.projects.lock([before.project_id])
         if await ctx.records.change(before, after):
             break
     await change_reminders(before, after, ctx)
     was, view = seen.view(), after.view(watching=seen.watching)
     audience = (await tell_of_changes([(was, view, changed)], ctx))[id]
     assigned = [each for each in view.assignee_ids if each not in was.assignee_ids]
-    emit_consequences(ctx, view, assigned, audience, completed="status" in changed and view.status == "done")
+    emit_consequences(ctx, view, assigned, audience, completed=completed)
+    if follower is not None:
+        await add_follower(after, follower, ctx)
     return view
+
+
+async def add_follower(task: TaskRow, follower: Follower, ctx: Context[TaskRecords]) -> None:
+    """Make the next task of a series, last on the board, which is locked; emits TaskCreated and TaskAssigned."""
+    board = (await ctx.records.projects.reserve({task.project_id: 1}))[task.project_id]
+    place = position(board.last_place)
+    row = following_row(task, follower, id=ctx.new_id(), number=board.last_number, position=place, now=ctx.now)
+    await ctx.records.add([row])
+    await set_reminders([row], ctx)
+    await ctx.records.add_entries([tell_of_new(row.view(), ctx)])
 
 
 async def _check(command: UpdateTask, task: TaskRow, changed: Sequence[str], records: TaskRecords) -> None:
@@ -95,6 +122,14 @@ async def tell_of_changes(
             )
         )
     return audiences
+
+
+def tell_of_new(task: Task, ctx: Context[TaskRecords]) -> Entry:
+    """Emits TaskCreated, TaskAssigned and TaskCompleted; what is to be written down of it."""
+    ctx.emit(TaskCreated(task=task, actor_id=ctx.caller.id, at=task.created_at))
+    audience = list(dict.fromkeys([*task.assignee_ids, *filter(None, [task.created_by])]))
+    emit_consequences(ctx, task, task.assignee_ids, audience, completed=task.status == "done")
+    return entry(ctx, task, "created_at", None, task.created_at)
 
 
 async def unlink_everywhere(link: Link, id: str, project_id: str, ctx: Context[TaskRecords]) -> None:

@@ -11,7 +11,10 @@ from msgspec import UNSET
 
 from actors.contracts.task import CreateTask, UpdateTask
 from actors.contracts.values import milliseconds
-from actors.records.task import EMPTY, TaskRow, ids
+from actors.records.series import shown
+from actors.records.task import EMPTY, TaskRow, ids, list_text
+from actors.task_series import begun, refusal, still_followed
+from runtime.errors import Invalid
 
 BLANK: Final = CreateTask(project_id="", title="")
 """What null stands for in a change: the default of a new task."""
@@ -46,7 +49,14 @@ def new_task(command: CreateTask, *, id: str, number: int, position: str, creato
         deleted_at=None,
         deleted_with=None,
         version=1,
+        recurrence=None if command.recurrence is None else begun(command.recurrence),
     )
+
+
+def refusal_of(command: CreateTask) -> Invalid | None:
+    """Why a new task cannot recur as it should."""
+    counted = command.due_at or command.start_at
+    return None if command.recurrence is None else refusal(begun(command.recurrence), _ms(counted))
 
 
 def changed_task(command: UpdateTask, task: TaskRow, now: int) -> tuple[TaskRow, list[str]]:
@@ -62,6 +72,8 @@ def changed_task(command: UpdateTask, task: TaskRow, now: int) -> tuple[TaskRow,
     if not changes:
         return task, []
     names = list(changes)
+    if "recurrence" in changes:
+        changes["recurrence"] = still_followed(task.recurrence, changes["recurrence"])
     if "status" in changes:
         changes["completed_at"] = now if changes["status"] == "done" else None
     return msgspec.structs.replace(task, **changes, updated_at=now, version=task.version + 1), names
@@ -86,7 +98,7 @@ def _ms(time: datetime | None) -> int | None:
 
 
 def _times(values: Sequence[datetime]) -> str:
-    return msgspec.json.encode(sorted({milliseconds(time) for time in values})).decode() if values else EMPTY
+    return list_text(sorted({milliseconds(time) for time in values}))
 
 
 def _plain(value: Any) -> Any:
@@ -94,7 +106,9 @@ def _plain(value: Any) -> Any:
 
 
 def _same(field: str, one: Any, other: Any) -> bool:
-    """The order of ids says nothing."""
+    """The order of ids says nothing, nor does what is not shown of a recurrence."""
+    if field == "recurrence":
+        return shown(one) == shown(other)
     return one == other or (field.endswith("_ids") and set(ids(one)) == set(ids(other)))
 
 
@@ -109,6 +123,7 @@ _STORED: Final[dict[str, Callable[[Any], Any]]] = {
     "due_at": _ms,
     "remind_at": _times,
     "parent_id": _plain,
+    "recurrence": lambda recurrence: None if recurrence is None else begun(recurrence),
     "estimate_minutes": _plain,
 }
 """Field of a change → how its value is stored."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import UNSET
@@ -22,7 +21,7 @@ from actors.contracts.user import (
     VerifyEmail,
     VouchForPerson,
 )
-from actors.contracts.values import Versions
+from actors.contracts.values import Versions, is_zone
 from actors.records.user import Account, UserRecords
 from actors.requests import caller_of, check_match
 from actors.tokens import digest, random_token
@@ -43,7 +42,7 @@ class Accounts(UserPart):
 
         Refuses `user.email_taken`, and a common password; emits UserCreated.
         """
-        no_password, no_zone = self._password_fault(command.password, "/password"), not _is_zone(command.timezone)
+        no_password, no_zone = self._password_fault(command.password, "/password"), not is_zone(command.timezone)
         faults = [*([no_password] if no_password else []), *([_NO_ZONE] if no_zone else [])]
         if faults:
             raise Invalid("request.invalid", "the account cannot be opened like this", faults=tuple(faults))
@@ -100,7 +99,7 @@ class Accounts(UserPart):
             for field in ("name", "locale", "timezone", "phone")
             if (value := getattr(command, field)) is not UNSET
         }
-        faults = [] if _is_zone(wanted.get("timezone", "UTC")) else [_NO_ZONE]
+        faults = [] if is_zone(wanted.get("timezone", "UTC")) else [_NO_ZONE]
         if command.avatar_media_id is None:
             wanted["avatar_url"] = None
         elif command.avatar_media_id is not UNSET:
@@ -190,14 +189,6 @@ def token_invalid() -> Invalid:
 def last_admin() -> Conflict:
     text = "an installation keeps at least one active admin; make another one first"
     return Conflict("user.last_admin", text, keep=True)
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown; not a name; the name of a folder of zones
-        return False
-    return True
 
 
 _NO_ZONE: Final = Fault("/timezone", "must be an IANA time zone such as Europe/Berlin")

@@ -42,7 +42,7 @@ class Binder:
         self._message = route.message
         self._has_body = route.has_body
         self._null_is_default = route.method == "POST"
-        self._nested = any(faults.holds_struct(field.type) for field in self.fields.values())
+        self._nested = tuple(name for name, field in self.fields.items() if faults.holds_struct(field.type))
         caps = {name: faults.max_bytes(field.type) for name, field in self.fields.items()}
         self._capped = {name: cap for name, cap in caps.items() if cap is not None}
         self._times = tuple(name for name, field in self.fields.items() if faults.holds_time(field.type))
@@ -102,7 +102,9 @@ class Binder:
         value = decode_json(body)
         if not isinstance(value, dict):
             raise invalid([Fault("", "must be an object")])
-        suspicious = self._nested or not value.keys() <= self.fields.keys() or b"\\u0000" in body
+        # what is unknown inside an object, converting does not notice
+        nested = any(value.get(name) is not None for name in self._nested)
+        suspicious = nested or not value.keys() <= self.fields.keys() or b"\\u0000" in body
         for name, cap in self._capped.items():
             text = value.get(name)
             if isinstance(text, str) and faults.exceeds_bytes(text, cap):

@@ -61,6 +61,7 @@ THIRD_PARTY = {
 
 OF_ONE_ACTOR = {
     "PIL": "actors/image_worker.py",
+    "dateutil": "actors/recurrence.py",
     "argon2": "actors/passwords.py",
     "cryptography": "actors/tokens.py",
     "ijson": "actors/imports/json_elements.py",

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from actors.contracts.task_project import Project, ProjectRole
+from actors.contracts.task_recurrence import NewRecurrence, Occurrences, Recurrence
 from actors.contracts.values import Cursor, Id, Limit, Text, Time, TimeIn, Title, Versions
 from runtime.message import Command, Event, Grant, Page, Query
 
@@ -34,7 +35,10 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A task as one member of its project sees it."""
+    """A task as one member of its project sees it.
+
+    :param occurrences: only where they were asked for: the dates of the tasks that would follow, were it done now.
+    """
 
     id: Id
     project_id: Id
@@ -51,7 +55,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     due_at: Time | None
     remind_at: list[Time]
     parent_id: Id | None
-    recurrence: None = None
+    recurrence: Recurrence | None = None
     relations: list[Relation]
     estimate_minutes: int | None
     position: str
@@ -63,6 +67,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: Time | None
     deleted_at: Time | None
     version: int
+    occurrences: list[Time] | UnsetType = UNSET
 
 
 class CreateTask(Command[Task], frozen=True, kw_only=True):
@@ -82,14 +87,18 @@ class CreateTask(Command[Task], frozen=True, kw_only=True):
     due_at: TimeIn | None = None
     remind_at: Reminders = []
     parent_id: Id | None = None
-    recurrence: None = None
+    recurrence: NewRecurrence | None = None
     estimate_minutes: Minutes | None = None
 
 
 class GetTask(Query[Task], frozen=True, kw_only=True):
-    """One task, also from the trash. Refuses `task.not_found`."""
+    """One task, also from the trash. Refuses `task.not_found`.
+
+    `occurrences`: show so many dates of the tasks that would follow if it were done now.
+    """
 
     id: Id
+    occurrences: Occurrences | None = None
 
 
 class TaskAccess(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +157,7 @@ class UpdateTask(Command[Task], frozen=True, kw_only=True):
     due_at: TimeIn | UnsetType | None = UNSET
     remind_at: Reminders | UnsetType | None = UNSET
     parent_id: Id | UnsetType | None = UNSET
-    recurrence: UnsetType | None = UNSET
+    recurrence: NewRecurrence | UnsetType | None = UNSET
     estimate_minutes: Minutes | UnsetType | None = UNSET
     if_match: Versions = None
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from actors.contracts.values import Email, Id, Name, Time, Versions
+from actors.contracts.values import Email, Id, Name, Time, Versions, Zone
 from runtime.message import Command, Event, Grant, Private, Query, Secret
 
 ACCESS_TOKEN_S = 600
@@ -22,9 +22,6 @@ Role = Literal["admin", "member"]
 Status = Literal["active", "suspended"]
 Locale = Annotated[
     str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$(?!\n)", description="a language tag such as en or de-CH")
-]
-Zone = Annotated[
-    str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$(?!\n)", description="an IANA time zone such as Europe/Berlin")
 ]
 Phone = Annotated[
     str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$(?!\n)", description="a telephone number such as +4930123456 (E.164)")

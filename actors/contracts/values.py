@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -73,6 +74,11 @@ Email = Annotated[
     ),
 ]
 
+Zone = Annotated[
+    str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$(?!\n)", description="an IANA time zone such as Europe/Berlin")
+]
+"""What may be the name of a time zone; `is_zone` knows whether it is one."""
+
 Limit = Annotated[int, Meta(ge=1, le=200, description="a whole number from 1 to 200")]
 Cursor = Annotated[str, Meta(min_length=1, max_length=1000, description="a cursor from next_cursor")]
 
@@ -114,3 +120,12 @@ def rfc3339(ms: int) -> str:
 def milliseconds(time: datetime) -> int:
     """A time with an offset as milliseconds since the epoch, finer parts cut off."""
     return (time - _EPOCH) // _MS
+
+
+def is_zone(name: str) -> bool:
+    """Whether there is a time zone of that name."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown; not a name; the name of a folder of zones
+        return False
+    return True

@@ -19,12 +19,13 @@ from actors.records.label import LabelRecords
 from actors.records.parameters import pairs
 from actors.records.project import ProjectRecords
 from actors.records.reminder import ReminderRecords
+from actors.records.series import shown
 from actors.records.words import folded
 from runtime.ports import Session, Value
 
 
 class TaskRow(msgspec.Struct, frozen=True):
-    """A row of `task`, but for its words; times are ms since the epoch, lists JSON texts."""
+    """A row of `task`, but for its words; times are ms since the epoch, lists and `recurrence` JSON texts."""
 
     id: str
     project_id: str
@@ -52,6 +53,7 @@ class TaskRow(msgspec.Struct, frozen=True):
     deleted_at: int | None
     deleted_with: str | None
     version: int
+    recurrence: str | None = None
 
     def view(self, *, watching: bool = False) -> Task:
         """As a member of its project sees it."""
@@ -69,8 +71,9 @@ class TaskRow(msgspec.Struct, frozen=True):
             watcher_count=self.watcher_count,
             start_at=_time(self.start_at),
             due_at=_time(self.due_at),
-            remind_at=[] if self.remind_at == EMPTY else [rfc3339(ms) for ms in _times(self.remind_at)],
+            remind_at=[rfc3339(ms) for ms in times(self.remind_at)],
             parent_id=self.parent_id,
+            recurrence=shown(self.recurrence),
             relations=[] if self.relations == EMPTY else _relations(self.relations),
             estimate_minutes=self.estimate_minutes,
             position=self.position,
@@ -334,9 +337,9 @@ def ids(text: str) -> list[str]:
     return [] if text == EMPTY else _ids(text)
 
 
-def list_text(values: Sequence[str]) -> str:
+def list_text(values: Sequence[str] | Sequence[int]) -> str:
     """A list as a task's row holds it."""
-    return msgspec.json.encode(values).decode()
+    return msgspec.json.encode(values).decode() if values else EMPTY
 
 
 def times(text: str) -> list[int]:
