@@ -24,8 +24,9 @@ from actors.contracts.task import (
 )
 from actors.contracts.values import rfc3339
 from actors.pages import paged, place
+from actors.records.activity import Entry
 from actors.records.project import Board
-from actors.records.task import Entry, Seen, TaskRecords, TaskRow
+from actors.records.task import Seen, TaskRecords, TaskRow
 from actors.records.task_list import order, page
 from actors.requests import caller_of, check_match
 from actors.task_changes import add_follower, change_task, entry, tell_of_changes, tell_of_new
@@ -145,7 +146,7 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Reminders, I
             entries.append(tell_of_new(view, each))
         await ctx.records.add(tasks)
         await set_reminders(tasks, ctx)
-        await ctx.records.add_entries(entries)
+        await ctx.records.activity.add(entries)
         for task, follower, each in followers:
             await add_follower(task, follower, each)
         return answers
@@ -185,8 +186,8 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Reminders, I
         if seen.task.deleted_at is not None:
             return
         check_match(command.if_match, seen.task.version, "task")
-        views = [task.view() for task in await ctx.records.trash(command.id, ctx.now)]
-        await ctx.records.add_entries([entry(ctx, view, "deleted_at", None, view.deleted_at) for view in views])
+        views = [task.view() for task in await ctx.records.trash([command.id], ctx.now)]
+        await ctx.records.activity.add([entry(ctx, view, "deleted_at", None, view.deleted_at) for view in views])
         audiences = await ctx.records.audience.of([view.id for view in views])
         for view in views:
             ctx.emit(

@@ -10,10 +10,11 @@ from actors.contracts.task import CreateTask
 from actors.contracts.task_label import GREY, Label
 from actors.contracts.values import rfc3339
 from actors.imports.item import ImportedComment, ImportedTask
+from actors.records.activity import Entry
 from actors.records.comment import CommentRow
 from actors.records.imports import ImportRow
 from actors.records.project import Board
-from actors.records.task import Entry, TaskRecords, TaskRow
+from actors.records.task import TaskRecords, TaskRow
 from actors.task_fields import new_task, position
 from runtime.context import Context
 
@@ -46,7 +47,7 @@ async def bring(
         last_number = max(board.last_number, arriving.highest, *numbers)
         await records.projects.set_board(project_id, Board(last_number, board.last_place + len(new)))
         await records.add(tasks)
-        await records.add_entries([_entry(task, ctx) for task in tasks])
+        await records.activity.add([_entry(task, ctx) for task in tasks])
         pairs = list(zip(new, tasks, strict=True))
         await records.imports.add_counterparts(project_id, [(item.source, task.id) for item, task in pairs])
         comments = [_comment(each, task.id, ctx) for item, task in pairs for each in item.comments]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskCreated, TaskUpdated, UpdateTask
 from actors.contracts.task_recurrence import NewRecurrence
 from actors.contracts.values import Versions
-from actors.records.task import Entry, Link, TaskRecords, TaskRow
+from actors.records.activity import Entry
+from actors.records.task import Link, TaskRecords, TaskRow
 from actors.requests import check_match
 from actors.task_fields import changed_task, position
 from actors.task_mentions import Known, Mentions
@@ -48,18 +49,16 @@ async def change_task(
             refused = refusal(after.recurrence, counted_from(after), anew="recurrence" in changed)
             if refused is not None:
                 raise refused
-        completed, follower = "status" in changed and after.status == "done", None
-        if completed:
+        follower: Follower | None = None
+        if "status" in changed and after.status == "done":
             after, follower = followed(after, ctx.now)
         if follower is not None:  # what it mentions stays until it is there; and boards are locked before tasks
             await ctx.records.projects.lock([before.project_id])
-        if await ctx.records.change(before, after):
+        if await ctx.records.change([(before, after)]):
             break
     await change_reminders(before, after, ctx)
-    was, view = seen.view(), after.view(watching=seen.watching)
-    audience = (await tell_of_changes([(was, view, changed)], ctx))[id]
-    assigned = [each for each in view.assignee_ids if each not in was.assignee_ids]
-    emit_consequences(ctx, view, assigned, audience, completed=completed)
+    view = after.view(watching=seen.watching)
+    await tell_of_changes([(seen.view(), view, changed)], ctx)
     if follower is not None:
         await add_follower(after, follower, ctx)
     return view
@@ -72,7 +71,7 @@ async def add_follower(task: TaskRow, follower: Follower, ctx: Context[TaskRecor
     row = following_row(task, follower, id=ctx.new_id(), number=board.last_number, position=place, now=ctx.now)
     await ctx.records.add([row])
     await set_reminders([row], ctx)
-    await ctx.records.add_entries([tell_of_new(row.view(), ctx)])
+    await ctx.records.activity.add([tell_of_new(row.view(), ctx)])
 
 
 async def _check(command: UpdateTask, task: TaskRow, changed: Sequence[str], records: TaskRecords) -> None:
@@ -99,19 +98,19 @@ async def _check(command: UpdateTask, task: TaskRow, changed: Sequence[str], rec
 
 async def tell_of_changes(
     changes: Sequence[tuple[Task, Task, list[str]]], ctx: Context[TaskRecords]
-) -> Mapping[str, list[str]]:
-    """Write down how tasks were, are now, and in what fields they differ; emits TaskUpdated for each.
+) -> None:
+    """Write down how tasks were, are now, and in what fields they differ.
 
-    :returns: whom it concerns, by task.
+    Emits TaskUpdated for each, and TaskAssigned and TaskCompleted where that is what happened.
     """
     entries = [
         entry(ctx, now, field, getattr(was, field), getattr(now, field))
         for was, now, changed in changes
         for field in changed
     ]
-    await ctx.records.add_entries(entries)
+    await ctx.records.activity.add(entries)
     audiences = await ctx.records.audience.of([now.id for _, now, _ in changes])
-    for _, now, changed in changes:
+    for was, now, changed in changes:
         ctx.emit(
             TaskUpdated(
                 task=now,
@@ -119,9 +118,12 @@ async def tell_of_changes(
                 actor_id=ctx.caller.id,
                 at=now.updated_at,
                 audience_ids=audiences[now.id],
+                left_project_id=None if was.project_id == now.project_id else was.project_id,
             )
         )
-    return audiences
+        assigned = [each for each in now.assignee_ids if each not in was.assignee_ids]
+        completed = "status" in changed and now.status == "done"
+        emit_consequences(ctx, now, assigned, audiences[now.id], completed=completed)
 
 
 def tell_of_new(task: Task, ctx: Context[TaskRecords]) -> Entry:

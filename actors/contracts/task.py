@@ -264,7 +264,10 @@ class TaskCreated(Event, frozen=True, kw_only=True):
 
 
 class TaskUpdated(Event, frozen=True, kw_only=True):
-    """Fields of a task changed; `changed` names them. `audience_ids` are its assignees, watchers and creator."""
+    """Fields of a task changed; `changed` names them. `audience_ids` are its assignees, watchers and creator.
+
+    :param left_project_id: where it was before, if it is in another project now.
+    """
 
     consumers: ClassVar[tuple[str, ...]] = ("notify",)
 
@@ -274,6 +277,7 @@ class TaskUpdated(Event, frozen=True, kw_only=True):
     at: Time
     audience_ids: list[Id] | None = None
     imported: bool = False
+    left_project_id: Id | None = None
 
 
 class TaskAssigned(Event, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -12,12 +12,16 @@ from actors.contracts.media import Attachments
 from actors.contracts.task import Priority, Relation, Task, TaskStatus
 from actors.contracts.task_project import ProjectRole
 from actors.contracts.values import rfc3339
+from actors.records.activity import ActivityRecords
 from actors.records.audience import AudienceRecords
+from actors.records.board import BoardRecords
 from actors.records.comment import CommentRecords
+from actors.records.feed import FeedRecords
 from actors.records.imports import ImportRecords
 from actors.records.label import LabelRecords
 from actors.records.parameters import pairs
 from actors.records.project import ProjectRecords
+from actors.records.relation import RelationRecords
 from actors.records.reminder import ReminderRecords
 from actors.records.series import shown
 from actors.records.words import folded
@@ -99,24 +103,15 @@ class Seen(msgspec.Struct, frozen=True):
         return self.task.view(watching=self.watching)
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """A row of `activity`: what became of a field, as JSON texts of its values in `Task`."""
-
-    id: str
-    task_id: str
-    actor_id: str | None
-    field: str
-    was: str
-    became: str
-    created_at: int
-
-
 EMPTY = "[]"
 COLUMNS = TaskRow.__struct_fields__
 # what every task begins with is the column's default: a new row does not carry it to the database
 _AS_EVER = {"watcher_count", "relations", "comment_count", "attachment_count", "deleted_at", "deleted_with", "version"}
 _NEW = tuple(column for column in COLUMNS if column not in _AS_EVER)
 _new_values = attrgetter(*_NEW)
+OWN = ", ".join(f"task.{column}" for column in COLUMNS)
+"""The columns of a row that a statement returns which reads other tables too."""
+_NUMBERS = {field.name for field in msgspec.structs.fields(TaskRow) if {int, Priority} & {field.type, *get_args(field.type)}}
 SEEN = "m.role, v.user_id is not null as watching, " + ", ".join(f"t.{column}" for column in COLUMNS)
 
 Link = Literal["assignee_ids", "label_ids"]
@@ -140,6 +135,10 @@ class TaskRecords:
     :ivar reminders: the times of tasks that are yet to come.
     :ivar imports: imports, and what came with them.
     :ivar audience: whom tasks concern.
+    :ivar activity: their history.
+    :ivar relations: how they stand to each other.
+    :ivar boards: where they stand on the boards of projects.
+    :ivar feed: all that happened, in order.
     """
 
     def __init__(self, session: Session) -> None:
@@ -150,6 +149,10 @@ class TaskRecords:
         self.reminders = ReminderRecords(session)
         self.imports = ImportRecords(session)
         self.audience = AudienceRecords(session)
+        self.activity = ActivityRecords(session)
+        self.relations = RelationRecords(session)
+        self.boards = BoardRecords(session)
+        self.feed = FeedRecords(session)
 
     async def seen(self, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Seen]:
         """The tasks of (task, user), where the user may see the task; one statement."""
@@ -177,34 +180,73 @@ class TaskRecords:
             "task_label", "label_id", [(task.id, each) for task in tasks for each in ids(task.label_ids)]
         )
 
-    async def change(self, before: TaskRow, after: TaskRow) -> bool:
-        """Replace a task's row, unless someone else has changed it since it was read: then False."""
-        changed: dict[str, Value] = {
-            column: getattr(after, column) for column in COLUMNS if getattr(after, column) != getattr(before, column)
-        }
-        if "title" in changed or "description" in changed:
-            changed["words"] = words_of(after)
-        places = ", ".join(f"{column} = ${n}" for n, column in enumerate(changed, 3))
-        sql = f"update task set {places} where id = $1 and version = $2"  # noqa: S608 # names from code
-        if not await self.session.execute(sql, before.id, before.version, *changed.values()):
-            return False
-        if "assignee_ids" in changed:
-            await self.session.execute("delete from assignee where task_id = $1", after.id)
-            await self._add_links("assignee", "user_id", [(after.id, each) for each in ids(after.assignee_ids)])
-        if "label_ids" in changed:
-            await self.session.execute("delete from task_label where task_id = $1", after.id)
-            await self._add_links("task_label", "label_id", [(after.id, each) for each in ids(after.label_ids)])
-        return True
+    async def change(self, changes: Sequence[tuple[TaskRow, TaskRow]]) -> set[str]:
+        """Replace rows of tasks, in one statement and a few for what they link to.
 
-    async def trash(self, id: str, now: int) -> list[TaskRow]:
-        """Delete a task and all tasks below it that are not deleted yet; those, as they are now."""
+        :param changes: how each was when it was read, and is to be.
+        :returns: the ids of those that were; someone else has changed the others since they were read.
+        """
+        columns = [each for each in COLUMNS if any(getattr(was, each) != getattr(now, each) for was, now in changes)]
+        if "title" in columns or "description" in columns:
+            columns.append("words")
+        rows, arguments = [], list[Value]()
+        for was, now in changes:
+            values = [was.id, was.version, *(words_of(now) if each == "words" else getattr(now, each) for each in columns)]
+            places = range(len(arguments) + 1, len(arguments) + len(values) + 1)
+            types = ("text", "bigint", *("bigint" if each in _NUMBERS else "text" for each in columns))
+            rows.append(", ".join(f"cast(${n} as {type})" for n, type in zip(places, types, strict=True)))
+            arguments += values
+        written = await self.session.fetch(
+            f"with new (id, was, {', '.join(columns)}) as (values ({'), ('.join(rows)}))"  # noqa: S608 # constants and places
+            f" update task set {', '.join(f'{each} = new.{each}' for each in columns)} from new"
+            " where task.id = new.id and task.version = new.was returning task.id",
+            *arguments,
+        )
+        ids = {row["id"] for row in written}
+        for link, (table, key) in _LINKS.items():
+            changed = [now for was, now in changes if now.id in ids and getattr(was, link) != getattr(now, link)]
+            if changed:
+                await self._replace_links(table, key, {now.id: _ids(getattr(now, link)) for now in changed})
+        return ids
+
+    async def place(self, positions: Mapping[str, str]) -> list[TaskRow]:
+        """Give tasks other positions on their locked board; they, as they are now.
+
+        :param positions: task → where it stands. It is part of what is shown, so of the version.
+        """
+        places, arguments = pairs(list(positions.items()))
         rows = await self.session.fetch(
-            "with recursive tree (id) as (select id from task where id = $1"  # noqa: S608 # constants
-            " union select t.id from task t join tree on t.parent_id = tree.id where t.deleted_at is null)"
-            " update task set deleted_at = $2, deleted_with = $1, updated_at = $2, version = version + 1"
-            f" where id in (select id from tree) and deleted_at is null returning {', '.join(COLUMNS)}",
-            id,
+            f"with new (id, place) as (values {places})"  # noqa: S608 # numbers of parameters
+            " update task set position = new.place, version = version + 1 from new"
+            f" where task.id = new.id returning {OWN}",
+            *arguments,
+        )
+        return [TaskRow(*row.values()) for row in rows]
+
+    async def trash(self, roots: Sequence[str], now: int) -> list[TaskRow]:
+        """Delete tasks and all below them that are not deleted yet; those, as they are now.
+
+        What is below two of them goes with the first. Their projects are locked, so that nobody adds to the trees.
+        """
+        reached = await self.session.fetch(
+            "with recursive tree (id, root) as (select id, id from task where id = any($1) and deleted_at is null"
+            " union select t.id, tree.root from task t join tree on t.parent_id = tree.id where t.deleted_at is null)"
+            " select id, root from tree",
+            roots,
+        )
+        order = {root: n for n, root in reversed(list(enumerate(roots)))}
+        with_root: dict[str, str] = {}
+        for row in sorted(reached, key=lambda row: order[row["root"]]):
+            with_root.setdefault(row["id"], row["root"])
+        if not with_root:
+            return []
+        places, arguments = pairs(list(with_root.items()), first=2)
+        rows = await self.session.fetch(
+            f"with gone (id, root) as (values {places})"  # noqa: S608 # constants and numbers of parameters
+            " update task set deleted_at = $1, deleted_with = gone.root, updated_at = $1, version = version + 1"
+            f" from gone where task.id = gone.id and task.deleted_at is null returning {OWN}",
             now,
+            *arguments,
         )
         return [TaskRow(*row.values()) for row in rows]
 
@@ -316,14 +358,14 @@ class TaskRecords:
         )
         return {row["id"] for row in rows}
 
-    async def add_entries(self, entries: Sequence[Entry]) -> None:
-        if entries:
-            rows = [msgspec.structs.astuple(entry) for entry in entries]
-            await self.session.insert("activity", Entry.__struct_fields__, rows)
-
     async def _add_links(self, table: str, column: str, links: Sequence[tuple[str, str]]) -> None:
         if links:
             await self.session.insert(table, ("task_id", column), links)
+
+    async def _replace_links(self, table: str, column: str, links: Mapping[str, Sequence[str]]) -> None:
+        """:param links: task → all that it has."""
+        await self.session.execute(f"delete from {table} where task_id = any($1)", list(links))  # noqa: S608 # constants
+        await self._add_links(table, column, [(task_id, each) for task_id, each_ids in links.items() for each in each_ids])
 
 
 def seen_of(values: Sequence[Any]) -> Seen:

@@ -1,0 +1,1 @@
+create index task_place on task (project_id, position, id)

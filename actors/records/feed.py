@@ -1,0 +1,60 @@
+"""The feed of all that happens in projects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from runtime.ports import Session
+
+
+class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `change`, but for its number; `at` is ms since the epoch."""
+
+    type: str
+    project_id: str
+    task_id: str | None = None
+    version: int | None = None
+    at: int
+
+
+_COLUMNS = ("seq", *ChangeRow.__struct_fields__)
+_SHOWN = ", ".join(f"c.{column}" for column in _COLUMNS)
+
+
+class FeedRecords:
+    """The table `change`, numbered without gaps in the order of commits.
+
+    Who adds to it holds the counter until the transaction ends: add last.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def add(self, changes: Sequence[ChangeRow]) -> None:
+        """All of them in two statements."""
+        if not changes:
+            return
+        row = await self._session.row(
+            "insert into tally (name, last) values ('changes', $1)"
+            " on conflict (name) do update set last = tally.last + excluded.last returning last",
+            len(changes),
+        )
+        first = (row["last"] if row else 0) - len(changes) + 1
+        rows = [(seq, *msgspec.structs.astuple(change)) for seq, change in enumerate(changes, first)]
+        await self._session.insert("change", _COLUMNS, rows)
+
+    async def page_of(self, user_id: str, *, limit: int, after: int) -> list[tuple[int, ChangeRow]]:
+        """Those behind a number in projects that someone takes part in, with their numbers, in order."""
+        sql = (
+            f"select {_SHOWN} from change c join member m on m.project_id = c.project_id"  # noqa: S608 # constants
+            " where m.user_id = $1 and c.seq > $2 order by c.seq limit $3"
+        )
+        rows = await self._session.fetch(sql, user_id, after, limit)
+        return [(row["seq"], ChangeRow(**{each: row[each] for each in _COLUMNS[1:]})) for row in rows]
+
+    async def forget(self, before: int, limit: int) -> int:
+        """Delete some of those that were made before a time; how many."""
+        sql = "delete from change where seq in (select seq from change where at < $1 order by seq limit $2)"
+        return await self._session.execute(sql, before, limit)
