@@ -61,20 +61,23 @@ def cursor(listing: Query[Any], key: int | str, id: str) -> str:
     return base64.urlsafe_b64encode(encode(_Place(_fingerprint(listing), key, id))).rstrip(b"=").decode()
 
 
-def place(listing: Query[Any], text: str | None, key: type[int] | type[str] = int) -> After | None:
+def place(
+    listing: Query[Any], text: str | None, key: type[int] | type[str] = int, *, parameter: str = "cursor"
+) -> After | None:
     """The row after which that cursor's page begins; None for the first page.
 
     :param key: the type of the keys in this order.
-    :raises Invalid: `request.invalid` at `?cursor`: not ours, or of another listing.
+    :param parameter: where the cursor stood.
+    :raises Invalid: `request.invalid` there: not ours, or of another listing.
     """
     if text is None:
         return None
     try:
         found = _decode(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
     except (ValueError, msgspec.MsgspecError):  # ValueError: no base64, or no ASCII
-        raise _foreign() from None
+        raise _foreign(parameter) from None
     if found.listing != _fingerprint(listing) or not isinstance(found.key, key):
-        raise _foreign()
+        raise _foreign(parameter)
     return found.key, found.id
 
 
@@ -83,6 +86,6 @@ def _fingerprint(listing: Query[Any]) -> bytes:
     return hashlib.sha256(encode((wire_name(type(listing)), plain))).digest()[:8]
 
 
-def _foreign() -> Invalid:
-    fault = Fault("?cursor", "must be the next_cursor of this very listing")
+def _foreign(parameter: str) -> Invalid:
+    fault = Fault(f"?{parameter}", "must be the next_cursor of this very listing")
     return Invalid("request.invalid", "the cursor belongs to no such listing", faults=(fault,))

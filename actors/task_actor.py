@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from actors.contracts.media import AttachmentsCounted, MediaAttached, MediaDeleted
+from actors.contracts.media import Attachments, AttachmentsCounted, MediaAttached, MediaDeleted
 from actors.contracts.task import (
     CreateTask,
     DeleteTask,
@@ -31,14 +31,19 @@ from actors.records.task_list import order, page
 from actors.requests import caller_of, check_match
 from actors.task_changes import add_follower, change_task, entry, tell_of_changes, tell_of_new
 from actors.task_comments import Comments
-from actors.task_fields import new_task, position, refusal_of
+from actors.task_feed import Feed, note_changes
+from actors.task_fields import new_task, refusal_of
+from actors.task_history import History
 from actors.task_imports import Imports, ImportSettings
 from actors.task_labels import Labels
 from actors.task_links import Links
 from actors.task_mentions import Known, Mentions
+from actors.task_moves import Moves
 from actors.task_people import People
+from actors.task_places import position
 from actors.task_projects import ERASED_AT_ONCE, Projects
 from actors.task_quotas import Quotas, QuotaSettings
+from actors.task_relations import Relations, forget_relations
 from actors.task_reminders import Reminders, set_reminders
 from actors.task_rights import (
     EVERYONE,
@@ -65,7 +70,22 @@ class TaskSettings(ImportSettings, QuotaSettings, Protocol):
     """What this actor reads of the settings."""
 
 
-class TaskActor(People, Projects, Labels, Links, Comments, Summary, Reminders, Imports, Seeding, Actor[TaskRecords]):
+class TaskActor(
+    People,
+    Projects,
+    Labels,
+    Links,
+    Relations,
+    Moves,
+    History,
+    Comments,
+    Feed,
+    Summary,
+    Reminders,
+    Imports,
+    Seeding,
+    Actor[TaskRecords],
+):
     """Who must do what by when. Who may see what is decided here, in the transaction that does it.
 
     Its handlers are sorted by subject: those of tasks are here, each base class has those of another one.
@@ -91,18 +111,18 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Reminders, I
     @handles
     async def count_attached(self, event: MediaAttached, ctx: Context[TaskRecords]) -> None:
         """Keep the number of files, to show it."""
-        await ctx.records.keep_attachments(event.attachments)
+        await _keep_attachments(event.attachments, ctx)
 
     @handles
     async def count_detached(self, event: MediaDeleted, ctx: Context[TaskRecords]) -> None:
         """Likewise; a file may have had no task."""
         if event.attachments is not None:
-            await ctx.records.keep_attachments(event.attachments)
+            await _keep_attachments(event.attachments, ctx)
 
     @handles
     async def count_again(self, event: AttachmentsCounted, ctx: Context[TaskRecords]) -> None:
         """Likewise."""
-        await ctx.records.keep_attachments(event.attachments)
+        await _keep_attachments(event.attachments, ctx)
 
     # ------------------------------------------------------------------------------------ tasks
 
@@ -218,6 +238,7 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Reminders, I
         """Erase the next of what has been in the trash for too long; emits TasksErased."""
         gone = await ctx.records.erase_trash(ctx.now - IN_TRASH_MS, ERASED_AT_ONCE)
         if gone:
+            await forget_relations(gone, ctx)
             ctx.emit(TasksErased(task_ids=gone))
 
     # ------------------------------------------------------------------------------------ what they share
@@ -280,3 +301,9 @@ class TaskActor(People, Projects, Labels, Links, Comments, Summary, Reminders, I
 def _coming(commands: Sequence[CreateTask], refusals: Sequence[Refusal | None]) -> Counter[str]:
     """Project → how many of these tasks it gets."""
     return Counter(each.project_id for each, refusal in zip(commands, refusals, strict=True) if refusal is None)
+
+
+async def _keep_attachments(attachments: Attachments, ctx: Context[TaskRecords]) -> None:
+    task = await ctx.records.keep_attachments(attachments)
+    if task is not None:
+        await note_changes([task], ctx.records, ctx.now)

@@ -15,7 +15,9 @@ from actors.records.comment import CommentRow
 from actors.records.imports import ImportRow
 from actors.records.project import Board
 from actors.records.task import TaskRecords, TaskRow
-from actors.task_fields import new_task, position
+from actors.task_feed import note_changes
+from actors.task_fields import new_task
+from actors.task_places import position
 from runtime.context import Context
 
 
@@ -57,6 +59,8 @@ async def bring(
         homes = await records.projects_of_tasks(list(known.values()))
         old = ((item, known[item.source]) for item in items if item.source in known)
         await _bring_later_comments([(item, id) for item, id in old if homes.get(id) == project_id], records, ctx)
+    if new:
+        await note_changes(tasks, records, ctx.now, type="task_created")
     return len(new)
 
 
@@ -120,10 +124,14 @@ async def _bring_later_comments(
     :param present: with their ids.
     """
     known = await records.comments.sources([task_id for _, task_id in present])
+    changed = []
     for item, task_id in present:
         later = [_comment(each, task_id, ctx) for each in item.comments if (task_id, each.source) not in known]
-        if later and await records.count_comments(task_id, len(later)) is not None:
+        task = await records.count_comments(task_id, len(later)) if later else None
+        if task is not None:
             await records.comments.add(later)
+            changed.append(task)
+    await note_changes(changed, records, ctx.now)
 
 
 def _comment(comment: ImportedComment, task_id: str, ctx: Context[TaskRecords]) -> CommentRow:

@@ -12,8 +12,9 @@ from actors.contracts.values import Versions
 from actors.records.activity import Entry
 from actors.records.task import Link, TaskRecords, TaskRow
 from actors.requests import check_match
-from actors.task_fields import changed_task, position
+from actors.task_fields import changed_task
 from actors.task_mentions import Known, Mentions
+from actors.task_places import position
 from actors.task_reminders import change_reminders, set_reminders
 from actors.task_rights import WRITERS, check_kept, task_for
 from actors.task_series import Follower, counted_from, followed, following_row, in_zone, refusal
@@ -49,9 +50,7 @@ async def change_task(
             refused = refusal(after.recurrence, counted_from(after), anew="recurrence" in changed)
             if refused is not None:
                 raise refused
-        follower: Follower | None = None
-        if "status" in changed and after.status == "done":
-            after, follower = followed(after, ctx.now)
+        after, follower = completed(after, changed, ctx.now)
         if follower is not None:  # what it mentions stays until it is there; and boards are locked before tasks
             await ctx.records.projects.lock([before.project_id])
         if await ctx.records.change([(before, after)]):
@@ -62,6 +61,11 @@ async def change_task(
     if follower is not None:
         await add_follower(after, follower, ctx)
     return view
+
+
+def completed(task: TaskRow, changed: Sequence[str], now: int) -> tuple[TaskRow, Follower | None]:
+    """A changed task; and the next of its series, where the change makes one."""
+    return followed(task, now) if "status" in changed and task.status == "done" else (task, None)
 
 
 async def add_follower(task: TaskRow, follower: Follower, ctx: Context[TaskRecords]) -> None:
@@ -96,9 +100,7 @@ async def _check(command: UpdateTask, task: TaskRow, changed: Sequence[str], rec
         raise Conflict("task.parent_cycle", "a task cannot be below itself")
 
 
-async def tell_of_changes(
-    changes: Sequence[tuple[Task, Task, list[str]]], ctx: Context[TaskRecords]
-) -> None:
+async def tell_of_changes(changes: Sequence[tuple[Task, Task, list[str]]], ctx: Context[TaskRecords]) -> None:
     """Write down how tasks were, are now, and in what fields they differ.
 
     Emits TaskUpdated for each, and TaskAssigned and TaskCompleted where that is what happened.

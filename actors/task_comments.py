@@ -23,6 +23,7 @@ from actors.pages import paged, place
 from actors.records.comment import CommentRow, SeenComment
 from actors.records.task import TaskRecords
 from actors.requests import caller_of, check_match
+from actors.task_feed import note_changes
 from actors.task_quotas import Limited
 from actors.task_rights import EVERYONE, WRITERS, forbidden, in_trash, task_for
 from runtime.actor import handles
@@ -97,8 +98,9 @@ class Comments(Limited):
             if await ctx.records.comments.change(after):
                 break
             # someone else was faster: look at what they made of it
-        task = await task_for(after.task_id, ctx, *EVERYONE)
+        task = (await task_for(after.task_id, ctx, *EVERYONE)).task
         await _tell_mentioned(_mentioned(after.body) - _mentioned(before.body), after.view(), task.view(), ctx)
+        await note_changes([task], ctx.records, ctx.now)
         return after.view()
 
     @handles
@@ -118,8 +120,10 @@ class Comments(Limited):
             if await ctx.records.comments.delete(seen.comment):
                 break
             # someone else was faster: look at what they made of it
-        if await ctx.records.count_comments(seen.comment.task_id, -1) is None:
+        task = await ctx.records.count_comments(seen.comment.task_id, -1)
+        if task is None:
             raise in_trash()
+        await note_changes([task], ctx.records, ctx.now)
 
 
 async def _comment_for(id: str, ctx: Context[TaskRecords]) -> SeenComment:

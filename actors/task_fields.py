@@ -12,7 +12,7 @@ from msgspec import UNSET
 from actors.contracts.task import CreateTask, UpdateTask
 from actors.contracts.values import milliseconds
 from actors.records.series import shown
-from actors.records.task import EMPTY, TaskRow, ids, list_text
+from actors.records.task import EMPTY, TaskRow, as_list, ids, list_text
 from actors.task_series import begun, refusal, still_followed
 from runtime.errors import Invalid
 
@@ -30,8 +30,8 @@ def new_task(command: CreateTask, *, id: str, number: int, position: str, creato
         description=command.description,
         status=command.status,
         priority=command.priority,
-        assignee_ids=_ids(command.assignee_ids),
-        label_ids=_ids(command.label_ids),
+        assignee_ids=as_list(command.assignee_ids),
+        label_ids=as_list(command.label_ids),
         watcher_count=0,
         start_at=_ms(command.start_at),
         due_at=_ms(command.due_at),
@@ -79,20 +79,6 @@ def changed_task(command: UpdateTask, task: TaskRow, now: int) -> tuple[TaskRow,
     return msgspec.structs.replace(task, **changes, updated_at=now, version=task.version + 1), names
 
 
-def position(number: int) -> str:
-    """Where the number-th task of a board stands, behind all before it.
-
-    Read as the digits of a fraction, these grow with the number, and between any two of them there are others: the
-    first digit counts those that follow, the last one keeps zeros from the end. Digits alone sort alike in every
-    database, whatever its collation.
-    """
-    return f"{len(str(number))}{number}5"
-
-
-def _ids(values: Sequence[str]) -> str:
-    return msgspec.json.encode(list(dict.fromkeys(values))).decode() if values else EMPTY
-
-
 def _ms(time: datetime | None) -> int | None:
     return None if time is None else milliseconds(time)
 
@@ -117,8 +103,8 @@ _STORED: Final[dict[str, Callable[[Any], Any]]] = {
     "description": _plain,
     "status": _plain,
     "priority": _plain,
-    "assignee_ids": _ids,
-    "label_ids": _ids,
+    "assignee_ids": as_list,
+    "label_ids": as_list,
     "start_at": _ms,
     "due_at": _ms,
     "remind_at": _times,

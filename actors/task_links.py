@@ -15,6 +15,7 @@ from actors.contracts.task import (
 from actors.records.task import TaskRecords, ids
 from actors.requests import caller_of, check_match
 from actors.task_changes import change_task
+from actors.task_feed import note_changes
 from actors.task_rights import EVERYONE, check_kept, locked_task_for, task_for
 from runtime.actor import handles
 from runtime.context import Context
@@ -73,9 +74,10 @@ class Links:
         """Let the caller watch. Refuses `task.not_found` and `task.deleted`."""
         seen = await locked_task_for(command.id, ctx, *EVERYONE)
         check_kept(seen)
-        if not await ctx.records.audience.watch(command.id, caller_of(ctx)):
-            return seen.view()
-        return (await task_for(command.id, ctx, *EVERYONE)).view()
+        if await ctx.records.audience.watch(command.id, caller_of(ctx)):
+            seen = await task_for(command.id, ctx, *EVERYONE)
+            await note_changes([seen.task], ctx.records, ctx.now)
+        return seen.view()
 
     @handles
     async def unwatch(self, command: UnwatchTask, ctx: Context[TaskRecords]) -> Task:
@@ -83,9 +85,10 @@ class Links:
         seen = await locked_task_for(command.id, ctx, *EVERYONE)
         check_kept(seen)
         check_match(command.if_match, seen.task.version, "task")
-        if not await ctx.records.audience.unwatch(command.id, caller_of(ctx)):
-            return seen.view()
-        return (await task_for(command.id, ctx, *EVERYONE)).view()
+        if await ctx.records.audience.unwatch(command.id, caller_of(ctx)):
+            seen = await task_for(command.id, ctx, *EVERYONE)
+            await note_changes([seen.task], ctx.records, ctx.now)
+        return seen.view()
 
 
 def _without(id: str, listed: str) -> list[str]:

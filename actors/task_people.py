@@ -11,6 +11,7 @@ from actors.records.people import eldest, forget_author, is_needed, projects_of,
 from actors.records.task import TaskRecords
 from actors.requests import caller_of
 from actors.task_changes import unlink_everywhere
+from actors.task_feed import note_changes
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Conflict, NotFound
@@ -52,7 +53,7 @@ class People:
         await projects.hold(id)
         await projects.lock([id])
         await projects.remove_member(id, command.user_id)
-        await ctx.records.audience.unwatch_all(id, command.user_id)
+        watched = await ctx.records.audience.unwatch_all(id, command.user_id)
         await unlink_everywhere("assignee_ids", command.user_id, id, ctx)
         heir = await eldest(ctx.records.session, id)
         if heir is None:
@@ -60,6 +61,7 @@ class People:
             ctx.tell(EraseProject(id=id))
         elif not heir[1]:  # the only owner for the moment between the task actor's word and the deletion
             await projects.put_member(id, heir[0], "owner", ctx.now)
+        await note_changes(await ctx.records.rows(watched), ctx.records, ctx.now)
 
     @handles
     async def vouch_for_companion(self, query: VouchForCompanion, ctx: Context[TaskRecords]) -> Grant:

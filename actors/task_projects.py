@@ -33,7 +33,9 @@ from actors.records.project import ProjectRecords, ProjectRow
 from actors.records.task import TaskRecords
 from actors.requests import caller_of, check_match
 from actors.task_changes import unlink_everywhere
+from actors.task_feed import note_changes
 from actors.task_quotas import Limited, Quotas
+from actors.task_relations import forget_relations
 from actors.task_rights import EVERYONE, forbidden, project_for
 from runtime.actor import handles
 from runtime.context import Context
@@ -119,6 +121,7 @@ class Projects(Limited):
         """Remove the next tasks of a deleted project, in transactions of bounded size; emits TasksErased."""
         gone = await ctx.records.erase(command.id, ERASED_AT_ONCE)
         if gone:
+            await forget_relations(gone, ctx)
             ctx.emit(TasksErased(task_ids=gone))
             ctx.tell(command)
         else:
@@ -181,9 +184,10 @@ class Projects(Limited):
             raise _last_owner()
         await projects.lock([project.id])  # nobody assigns them meanwhile
         await projects.remove_member(project.id, leaver)
-        await ctx.records.audience.unwatch_all(project.id, leaver)
+        watched = await ctx.records.audience.unwatch_all(project.id, leaver)
         await unlink_everywhere("assignee_ids", leaver, project.id, ctx)
         ctx.emit(_removed(project, leaver, ctx))
+        await note_changes(await ctx.records.rows(watched), ctx.records, ctx.now)
 
 
 def _added(project: ProjectRow, user_id: str, role: ProjectRole, ctx: Context[TaskRecords]) -> MemberAdded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from actors.contracts.task_project import ProjectRole
@@ -39,9 +40,22 @@ async def task_for(id: str, ctx: Context[TaskRecords], *allowed: ProjectRole) ->
 async def locked_task_for(id: str, ctx: Context[TaskRecords], *allowed: ProjectRole) -> Seen:
     """Likewise; until the transaction ends nobody adds, deletes or re-parents tasks of its project, or lets go of what
     they mention."""
-    seen = await task_for(id, ctx, *allowed)
-    await ctx.records.projects.lock([seen.task.project_id])
-    return await task_for(id, ctx, *allowed)
+    (seen,) = await locked_tasks_for([id], ctx, *allowed)
+    return seen
+
+
+async def locked_tasks_for(
+    ids: Sequence[str], ctx: Context[TaskRecords], *allowed: ProjectRole, projects: Iterable[str] = ()
+) -> list[Seen]:
+    """Likewise, of several. :param projects: others that are locked too."""
+    locked, others = set[str](), set(projects)
+    while True:
+        seen = [await task_for(id, ctx, *allowed) for id in ids]
+        needed = {each.task.project_id for each in seen} | others
+        if needed <= locked:
+            return seen
+        await ctx.records.projects.lock(needed)  # a task can be moved to another project before that
+        locked |= needed
 
 
 def barred(role: ProjectRole | None, *allowed: ProjectRole) -> Refusal | None:

@@ -14,7 +14,7 @@ from actors.records.comment import CommentRow
 from actors.records.project import ProjectRow
 from actors.records.seed import SeedRecords, Watching
 from actors.records.task import TaskRecords, TaskRow, list_text
-from actors.task_fields import position
+from actors.task_places import position
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Conflict

@@ -17,7 +17,7 @@ RateClass = Literal["auth", "read", "write", "search", "upload"]
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 # the kind of thing that a path segment lists, where it is not its singular
-_KINDS = {"members": "user", "assignees": "user"}
+_KINDS = {"members": "user", "assignees": "user", "relations": "route", "{kind}": "task"}
 
 
 class Vouch:

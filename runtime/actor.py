@@ -126,6 +126,10 @@ class Actor(Generic[Rec]):
         """What is wrong with what the store holds, a line each, for `python -m runtime check`; on the reader."""
         return ()
 
+    async def before_commit(self, records: Rec, events: Sequence[Event]) -> None:
+        """Write down what else commits with these events, which the handlers have emitted: the last that a transaction
+        does, so that what is locked here is locked for as short as can be."""
+
     async def stop(self) -> None:
         """Runs when the last message was handled: let go of what the actor itself opened."""
 

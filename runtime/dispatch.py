@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from itertools import count
@@ -24,7 +24,7 @@ from runtime.contexts import Contexts
 from runtime.errors import ConnectionLost, ContractError, Kind, Refusal, StoreAway, Throttled
 from runtime.keys import Sealer
 from runtime.message import Envelope, Failed, decoder
-from runtime.outgoing import outgoing, traces
+from runtime.outgoing import emitted, outgoing, traces
 from runtime.parking import Parking, unparked
 from runtime.ports import Outgoing, Raced, Settled, Store, Transaction
 from runtime.replies import Replies, claim_of
@@ -235,6 +235,7 @@ class Dispatch:
                 records = self.actor.records(transaction)
                 contexts = [self._contexts.inside(records, items[index][0]) for index in fresh]
                 results = await self._run(handler, records, [items[index][1] for index in fresh], contexts)
+                await self._before_commit(records, zip(contexts, results, strict=True))
                 for index, context, result in zip(fresh, contexts, results, strict=True):
                     envelope = items[index][0].envelope
                     verdicts[index] = verdict = self._replies.to(envelope, result)
@@ -260,6 +261,12 @@ class Dispatch:
         if len(results) != len(messages):
             raise ContractError(f"{handler.method} answered {len(results)} of {len(messages)} messages")
         return results
+
+    async def _before_commit(self, records: Any, handled: Iterable[tuple[Context[Any], Any]]) -> None:
+        """:param handled: contexts and results of one transaction."""
+        events = [event for context, result in handled for event in emitted(context, result)]
+        if events:
+            await self.actor.before_commit(records, events)
 
     async def _outside(self, handler: Handler, received: Received, message: Any) -> Verdict:
         """Claim (committed) → work → finish, in a second transaction."""
@@ -295,6 +302,7 @@ class Dispatch:
             context = self._contexts.outside(received, enter_last)
             result = await kept(self._methods[handler.type](message, context))
             transaction = last[0] if last else await enter_last()
+            await self._before_commit(self.actor.records(transaction), [(context, result)])
             verdict = self._replies.to(envelope, result)
             outgoing = self._outgoing(context, result)
             await transaction.finish(
@@ -352,6 +360,7 @@ class Dispatch:
         received = Received(Envelope(self._new_id(), why, self.actor.name, b""))
         context = self._contexts.inside(self.actor.records(transaction), received)
         result = await work(context)
+        await self._before_commit(context.records, [(context, result)])
         await transaction.finish((), self._outgoing(context, None), lease_ms=0)
         return result
 

@@ -8,13 +8,18 @@ from typing import Any
 from runtime.context import Context
 from runtime.errors import Refusal
 from runtime.keys import Sealer
-from runtime.message import Envelope, Message, encode, frame, holds_secret, owner, wire_name
+from runtime.message import Envelope, Event, Message, encode, frame, holds_secret, owner, wire_name
 from runtime.ports import Outgoing
+
+
+def emitted(context: Context[Any], result: Any) -> Sequence[Event]:
+    """The events of a context; a refusal sends nothing, unless it keeps."""
+    return () if _sends_nothing(result) else context.emitted
 
 
 def outgoing(context: Context[Any], result: Any, *, sealer: Sealer, new_id: Callable[[], str]) -> list[Outgoing]:
     """The events and tells of a context, sealed where they hold a secret; a refusal sends nothing, unless it keeps."""
-    if isinstance(result, Refusal) and not result.keep:
+    if _sends_nothing(result):
         return []
 
     def row(message: Message, to: str) -> Outgoing:
@@ -27,6 +32,10 @@ def outgoing(context: Context[Any], result: Any, *, sealer: Sealer, new_id: Call
         return Outgoing(envelope.id, to or envelope.type, body, direct=bool(to), request_id=context.request_id)
 
     return [row(event, "") for event in context.emitted] + [row(each, owner(type(each))) for each in context.told]
+
+
+def _sends_nothing(result: Any) -> bool:
+    return isinstance(result, Refusal) and not result.keep
 
 
 def traces(context: Context[Any], sent: Sequence[Outgoing]) -> list[str]:

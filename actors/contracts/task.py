@@ -27,10 +27,13 @@ Sort = Literal[
 Assignee = Annotated[str, Meta(pattern=r"^(me|none|[0-9a-f-]{36})$(?!\n)", description="an id, me or none")]
 
 
+RelationType = Literal["blocks", "blocked_by", "relates", "duplicates", "duplicated_by"]
+
+
 class Relation(msgspec.Struct, frozen=True, kw_only=True):
     """How a task stands to another one."""
 
-    type: Literal["blocks", "blocked_by", "relates", "duplicates", "duplicated_by"]
+    type: RelationType
     task_id: Id
 
 

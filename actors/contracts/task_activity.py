@@ -37,8 +37,8 @@ class ListActivity(Query[Page[Activity]], frozen=True, kw_only=True):
 class UndoActivity(Command[Task], frozen=True, kw_only=True):
     """Give a field the value again that it had before, as a new change.
 
-    Refuses `activity.not_found`, `auth.forbidden`, `task.deleted`, and `activity.not_undoable` when the field has another
-    value by now, or the old one is not possible any more.
+    Refuses `activity.not_found`, `auth.forbidden`, `task.deleted`, and `activity.not_undoable` when the field has
+    another value by now, or the old one is not possible any more.
     """
 
     id: Id

@@ -49,15 +49,31 @@ class AudienceRecords:
         watched = await self._session.execute(sql, id, user_id) == 1
         return watched and await self._count_watchers([id], -1)
 
-    async def unwatch_all(self, project_id: str, user_id: str) -> None:
-        """Somebody watches no task of a project any more."""
+    async def unwatch_all(self, project_id: str, user_id: str) -> list[str]:
+        """Somebody watches no task of a project any more; those that they did."""
         rows = await self._session.fetch(
             "delete from watcher where user_id = $2 and task_id in (select id from task where project_id = $1)"
             " returning task_id",
             project_id,
             user_id,
         )
-        await self._count_watchers([row["task_id"] for row in rows], -1)
+        ids = [row["task_id"] for row in rows]
+        await self._count_watchers(ids, -1)
+        return ids
+
+    async def unwatch_strangers(self, ids: Sequence[str], project_id: str) -> None:
+        """Who takes no part in a project watches these tasks no longer, which are on their way into it."""
+        await self._session.execute(
+            "delete from watcher where task_id = any($1)"
+            " and user_id not in (select user_id from member where project_id = $2)",
+            ids,
+            project_id,
+        )
+        await self._session.execute(
+            "update task set watcher_count = (select count(*) from watcher w where w.task_id = task.id)"
+            " where id = any($1)",
+            ids,
+        )
 
     async def _count_watchers(self, ids: Sequence[str], change: int) -> bool:
         """Their number is part of what is shown, so of the version."""

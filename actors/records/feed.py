@@ -56,5 +56,5 @@ class FeedRecords:
 
     async def forget(self, before: int, limit: int) -> int:
         """Delete some of those that were made before a time; how many."""
-        sql = "delete from change where seq in (select seq from change where at < $1 order by seq limit $2)"
+        sql = "delete from change where seq in (select seq from change where at < $1 limit $2)"
         return await self._session.execute(sql, before, limit)

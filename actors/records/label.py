@@ -61,6 +61,11 @@ class LabelRecords:
         sql = "select name, id from label where project_id = $1 and name = any($2)"
         return {row["name"]: row["id"] for row in await self._session.fetch(sql, project_id, names)}
 
+    async def names_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """Label → its name."""
+        rows = await self._session.fetch("select id, name from label where id = any($1)", ids)
+        return {row["id"]: row["name"] for row in rows}
+
     async def projects_of(self, ids: Sequence[str]) -> dict[str, str]:
         """Label → its project."""
         rows = await self._session.fetch("select id, project_id from label where id = any($1)", ids)

@@ -36,17 +36,14 @@ class RelationRecords:
     async def remove(self, rows: Sequence[tuple[str, str, str]]) -> None:
         """:param rows: (task, type, other)."""
         for row in rows:
-            await self._session.execute(
-                "delete from relation where task_id = $1 and type = $2 and other_id = $3", *row
-            )
+            await self._session.execute("delete from relation where task_id = $1 and type = $2 and other_id = $3", *row)
 
-    async def others_of(self, ids: Sequence[str]) -> Mapping[str, set[str]]:
-        """Task → which of those tasks it is related to; without those tasks themselves."""
+    async def forget(self, erased: Sequence[str]) -> Mapping[str, set[str]]:
+        """Remove what is left of relations to tasks that were erased: task → those of them that it was related to."""
         rows = await self._session.fetch(
-            "select task_id, other_id from relation where other_id = any($1)", ids
+            "delete from relation where other_id = any($1) returning task_id, other_id", erased
         )
         found: dict[str, set[str]] = {}
         for row in rows:
-            if row["task_id"] not in ids:
-                found.setdefault(row["task_id"], set()).add(row["other_id"])
+            found.setdefault(row["task_id"], set()).add(row["other_id"])
         return found

@@ -111,7 +111,9 @@ _NEW = tuple(column for column in COLUMNS if column not in _AS_EVER)
 _new_values = attrgetter(*_NEW)
 OWN = ", ".join(f"task.{column}" for column in COLUMNS)
 """The columns of a row that a statement returns which reads other tables too."""
-_NUMBERS = {field.name for field in msgspec.structs.fields(TaskRow) if {int, Priority} & {field.type, *get_args(field.type)}}
+_NUMBERS = {
+    field.name for field in msgspec.structs.fields(TaskRow) if {int, Priority} & {field.type, *get_args(field.type)}
+}
 SEEN = "m.role, v.user_id is not null as watching, " + ", ".join(f"t.{column}" for column in COLUMNS)
 
 Link = Literal["assignee_ids", "label_ids"]
@@ -169,6 +171,22 @@ class TaskRecords:
             found[values[2], reader] = seen_of(values)
         return found
 
+    async def rows(self, ids: Sequence[str]) -> list[TaskRow]:
+        """Tasks, whoever may see them, also from the trash."""
+        sql = f"select {', '.join(COLUMNS)} from task where id = any($1) order by position, id"  # noqa: S608 # constants
+        return [TaskRow(*row.values()) for row in await self.session.fetch(sql, ids)]
+
+    async def tree(self, id: str) -> list[TaskRow]:
+        """A task and all below it, also from the trash, as they stand on the board; itself the first."""
+        rows = await self.session.fetch(
+            "with recursive tree (id) as (select id from task where id = $1"  # noqa: S608 # constants
+            " union select t.id from task t join tree on t.parent_id = tree.id)"
+            f" select {', '.join(COLUMNS)} from task where id in (select id from tree)"
+            " order by case when id = $1 then 0 else 1 end, position, id",
+            id,
+        )
+        return [TaskRow(*row.values()) for row in rows]
+
     async def add(self, tasks: Sequence[TaskRow]) -> None:
         """New tasks, all in one statement; their assignees and labels in one each, where there are any."""
         rows = [(*_new_values(task), words_of(task)) for task in tasks]
@@ -191,7 +209,11 @@ class TaskRecords:
             columns.append("words")
         rows, arguments = [], list[Value]()
         for was, now in changes:
-            values = [was.id, was.version, *(words_of(now) if each == "words" else getattr(now, each) for each in columns)]
+            values = [
+                was.id,
+                was.version,
+                *(words_of(now) if each == "words" else getattr(now, each) for each in columns),
+            ]
             places = range(len(arguments) + 1, len(arguments) + len(values) + 1)
             types = ("text", "bigint", *("bigint" if each in _NUMBERS else "text" for each in columns))
             rows.append(", ".join(f"cast(${n} as {type})" for n, type in zip(places, types, strict=True)))
@@ -339,15 +361,19 @@ class TaskRecords:
         sql = "select id, project_id from task where id = any($1) and deleted_at is null"
         return {row["id"]: row["project_id"] for row in await self.session.fetch(sql, wanted)}
 
-    async def keep_attachments(self, attachments: Attachments) -> None:
-        """How many files a task has, unless what is kept is newer. It is part of what is shown, so of the version."""
-        await self.session.execute(
-            "update task set attachment_count = $2, attachments_version = $3, version = version + 1"
-            " where id = $1 and attachments_version < $3",
+    async def keep_attachments(self, attachments: Attachments) -> TaskRow | None:
+        """How many files a task has, as it is now; None when what is kept is newer, or the task is gone.
+
+        It is part of what is shown, so of the version.
+        """
+        row = await self.session.row(
+            "update task set attachment_count = $2, attachments_version = $3, version = version + 1"  # noqa: S608 # constants
+            f" where id = $1 and attachments_version < $3 returning {', '.join(COLUMNS)}",
             attachments.task_id,
             attachments.files,
             attachments.version,
         )
+        return TaskRow(*row.values()) if row else None
 
     async def ancestors(self, id: str) -> set[str]:
         """The task itself and all above it."""
@@ -365,7 +391,9 @@ class TaskRecords:
     async def _replace_links(self, table: str, column: str, links: Mapping[str, Sequence[str]]) -> None:
         """:param links: task → all that it has."""
         await self.session.execute(f"delete from {table} where task_id = any($1)", list(links))  # noqa: S608 # constants
-        await self._add_links(table, column, [(task_id, each) for task_id, each_ids in links.items() for each in each_ids])
+        await self._add_links(
+            table, column, [(task_id, each) for task_id, each_ids in links.items() for each in each_ids]
+        )
 
 
 def seen_of(values: Sequence[Any]) -> Seen:
@@ -382,6 +410,11 @@ def ids(text: str) -> list[str]:
 def list_text(values: Sequence[str] | Sequence[int]) -> str:
     """A list as a task's row holds it."""
     return msgspec.json.encode(values).decode() if values else EMPTY
+
+
+def as_list(values: Sequence[str]) -> str:
+    """Ids as a list of a task's row, each once."""
+    return list_text(list(dict.fromkeys(values)))
 
 
 def times(text: str) -> list[int]:

@@ -14,8 +14,11 @@ from actors.contracts.task import (
     UpdateTask,
     WatchTask,
 )
+from actors.contracts.task_activity import ListActivity, UndoActivity
+from actors.contracts.task_change import ListChanges
 from actors.contracts.task_comment import AddComment, DeleteComment, ListComments, UpdateComment
 from actors.contracts.task_label import CreateLabel, DeleteLabel, ListLabels, UpdateLabel
+from actors.contracts.task_move import MoveTask
 from actors.contracts.task_project import (
     CreateProject,
     DeleteProject,
@@ -26,6 +29,7 @@ from actors.contracts.task_project import (
     SetMember,
     UpdateProject,
 )
+from actors.contracts.task_relation import RelateTask, UnrelateTask
 from actors.contracts.user import VouchForPerson
 from edge.route import Route, Vouch, delete, get, patch, post, put
 
@@ -56,6 +60,12 @@ ROUTES: tuple[Route, ...] = (
     delete("/v1/tasks/{id}/labels/{label_id}", UnlabelTask, scope="tasks:write"),
     put("/v1/tasks/{id}/watchers/me", WatchTask, scope="tasks:write"),
     delete("/v1/tasks/{id}/watchers/me", UnwatchTask, scope="tasks:write"),
+    put("/v1/tasks/{id}/relations/{kind}/{other_id}", RelateTask, scope="tasks:write"),
+    delete("/v1/tasks/{id}/relations/{kind}/{other_id}", UnrelateTask, scope="tasks:write"),
+    post("/v1/tasks/{id}/move", MoveTask, scope="tasks:write"),
+    get("/v1/tasks/{id}/activity", ListActivity, scope="tasks:read"),
+    post("/v1/activity/{id}/undo", UndoActivity, scope="tasks:write"),
+    get("/v1/changes", ListChanges, scope="tasks:read"),
     post("/v1/tasks/{id}/comments", AddComment, scope="tasks:write", created="/v1/comments/{id}"),
     get("/v1/tasks/{id}/comments", ListComments, scope="tasks:read"),
     patch("/v1/comments/{id}", UpdateComment, scope="tasks:write"),

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actors.contracts.task import CreateTask, GetTask, Task, TaskAssigned, TaskCompleted, TaskCreated
-from actors.task_fields import position
+from actors.task_places import position
 from runtime.errors import Forbidden, Invalid, NotFound, Refusal
 from runtime.testing import Stage
 from tests.actors.company import Company

@@ -1,7 +1,7 @@
 create table relation (
     task_id text not null references task (id) on delete cascade,
     type text not null,
-    other_id text not null references task (id) on delete cascade,
+    other_id text not null,
     primary key (task_id, type, other_id)
 )
 --
