@@ -17,6 +17,7 @@ from actors.contracts.user_admin import (
     Profile,
     PromoteUser,
 )
+from actors.contracts.user_dead_letter import DeadLetterDiscarded, DeadLetterReplayed
 from actors.contracts.values import rfc3339
 from actors.pages import paged, place
 from actors.records.audit import AuditRow
@@ -100,6 +101,16 @@ class Admins(UserPart):
         )
         return paged(query, query.limit, rows, _entry, lambda row: (row[0].at, row[0].id))
 
+    @handles
+    async def note_replayed(self, event: DeadLetterReplayed, ctx: Context[UserRecords]) -> None:
+        """An admin let dead letters be handled again: into the audit."""
+        await _note_letter(event, "dead_letter.replayed", ctx)
+
+    @handles
+    async def note_discarded(self, event: DeadLetterDiscarded, ctx: Context[UserRecords]) -> None:
+        """An admin deleted a dead letter: into the audit."""
+        await _note_letter(event, "dead_letter.discarded", ctx)
+
     async def _make_first_admin(self, email: str, password: str, ctx: Context[UserRecords]) -> None:
         """The one of the settings, unless there is such an account: whoever has it may be somebody else."""
         address = folded(email)
@@ -144,6 +155,14 @@ async def _tell_edges(before: Account, after: Account, ctx: Context[UserRecords]
         await end_sessions(after.id, ctx.records, ctx, role=role, active=active)
     elif role is not None or active is not None:
         await change_access(after.id, ctx.records, ctx, role=role, active=active)
+
+
+async def _note_letter(event: DeadLetterReplayed | DeadLetterDiscarded, action: str, ctx: Context[UserRecords]) -> None:
+    """Who did it is in the event: it happened where the letter lay."""
+    which = f"{event.count} of" if event.letter is None else event.letter
+    detail = f"{event.actor}: {which} {event.type}" + (f": {event.note}" if event.note else "")
+    row = AuditRow(id=ctx.new_id(), action=action, actor_id=event.by, user_id=None, at=ctx.now, detail=detail)
+    await ctx.records.audit.add(row, ip=event.address, user_agent=event.agent)
 
 
 def _entry(found: tuple[AuditRow, str | None, str | None]) -> AuditEntry:

@@ -24,6 +24,7 @@ from edge.direct import DirectUploads
 from edge.docs_page import DocsPage
 from edge.endpoint import ActorEndpoint
 from edge.events import EventsEndpoint
+from edge.everyone import EveryoneEndpoint, RosterEndpoint
 from edge.files import Avatars, Files
 from edge.gate import Gate
 from edge.gathering import GatheringEndpoint
@@ -32,11 +33,13 @@ from edge.live import Live
 from edge.network import Proxies, network_of
 from edge.operations import Document, Healthz, MetricsPage, Readiness, Readyz
 from edge.problems import Problem, internal
+from edge.route import Everyone, Roster, Route
 from edge.router import Endpoint, Router
 from edge.routes import ROUTES
 from edge.shared_tokens import SharedTokens
 from edge.unsubscribe import UnsubscribePage
 from edge.uploads import UploadEndpoint
+from runtime import stagehands
 from runtime.client import Client
 from runtime.context import Clock
 from runtime.errors import StartError, Unavailable
@@ -154,6 +157,8 @@ class Edge:
                 endpoint = GatheringEndpoint(
                     route, route.gathering, client=client, gate=gate, key=key, deadline_max_s=longest
                 )
+            elif route.everyone is not None:
+                endpoint = self._everyone(route, route.everyone, client, key)
             else:
                 endpoint = ActorEndpoint(
                     route, client=client, gate=gate, key=key, body_limit=settings.body_limit, deadline_max_s=longest
@@ -163,6 +168,19 @@ class Edge:
         metrics = MetricsPage(self._metrics.render, settings.metrics_token)
         for each in (Healthz(), self._ready, metrics, document, DocsPage(document)):
             self._router.add("GET", each.path, each)
+
+    def _everyone(self, route: Route, everyone: Everyone | Roster, client: Client, key: bytes) -> Endpoint:
+        surroundings: dict[str, Any] = {
+            "actors": stagehands.actor_names(),
+            "client": client,
+            "gate": self._gate,
+            "key": key,
+            "body_limit": self._settings.body_limit,
+            "deadline_max_s": self._settings.deadline_max_s,
+        }
+        if isinstance(everyone, Roster):
+            return RosterEndpoint(route, everyone, **surroundings)
+        return EveryoneEndpoint(route, everyone, **surroundings)
 
     async def _handle(self, request: web.BaseRequest) -> Answer:
         started = time.perf_counter()

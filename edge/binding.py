@@ -31,6 +31,7 @@ class Binder:
 
     :ivar fields: those that come from the body, or else from the query.
     :ivar if_match: the message heeds `If-Match`.
+    :ivar bodiless: no body says as much as an empty object.
     """
 
     def __init__(self, route: Route) -> None:
@@ -39,6 +40,7 @@ class Binder:
         self.if_match = self.fields.pop("if_match", None) is not None
         if route.form is not None:
             del self.fields["upload"]
+        self.bodiless = route.method == "POST" and not any(field.required for field in self.fields.values())
         self._message = route.message
         self._has_body = route.has_body
         self._null_is_default = route.method == "POST"
@@ -97,7 +99,7 @@ class Binder:
 
     def _from_body(self, body: bytes) -> tuple[Values, bool]:
         """Values, and whether something is odd that converting them would not notice."""
-        if not body and not self.fields:
+        if not body and (self.bodiless or not self.fields):
             return {}, False
         value = decode_json(body)
         if not isinstance(value, dict):

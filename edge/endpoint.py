@@ -110,7 +110,7 @@ class ActorEndpoint:
 
     async def _body(self, call: Call) -> bytes:
         body = await read_body(call.request, self._body_limit)
-        if body or self._binder.fields:
+        if body or (self._binder.fields and not self._binder.bodiless):
             check_media_type(call.request)
         return body
 

@@ -105,7 +105,7 @@ def _operation(route: Route, binder: Binder, message: Json, reply: Json | None) 
     if route.has_body and binder.fields:
         schema = {"$ref": f"#/components/schemas/{route.message.__name__}"}
         kind = JSON if route.form is None else FORM
-        operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema}}}
+        operation["requestBody"] = {"required": not binder.bodiless, "content": {kind: {"schema": schema}}}
     if not route.has_body:
         parameters += [
             {"name": name, "in": "query", "required": field.required, "schema": _without_null(fields[name])}

@@ -94,6 +94,33 @@ class Gathering:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Everyone:
+    """Every actor is asked about its own share: the message itself is sent to none.
+
+    :ivar ask: what to ask an actor, by its name; None where the message is not about it.
+    :ivar join: makes the reply of theirs, by actor: of those that found something, or, where `whole` is set, of all.
+    :ivar whole: nobody's share may be missing: while one is away, the call is answered with 503. Else only when
+        nobody else found it.
+    """
+
+    ask: Callable[[Any, str], Request[Any] | None]
+    join: Callable[[Any, Mapping[str, Any]], Any]
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roster:
+    """Every actor is asked the same; one that is away is in the reply as well.
+
+    :ivar view: makes an item of the page of an actor's name, of its reply (None while it is away), and of how many
+        messages wait for it (None while the broker does not say).
+    """
+
+    query: Query[Any]
+    view: Callable[[str, Any, int | None], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One call of the API.
 
@@ -105,6 +132,7 @@ class Route:
     :ivar body: a DELETE whose fields come from a body: secrets have no place in a query.
     :ivar form: the body is a form with a file, not JSON.
     :ivar gathering: several actors answer.
+    :ivar everyone: each actor may answer.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -118,6 +146,7 @@ class Route:
     body: bool = False
     form: FileForm | None = None
     gathering: Gathering | None = None
+    everyone: Everyone | Roster | None = None
     grants: tuple[Vouch, ...] = ()
 
     @property
@@ -181,6 +210,7 @@ def get(
     public: bool = False,
     rate: RateClass | None = None,
     gathering: Gathering | None = None,
+    everyone: Everyone | Roster | None = None,
     grants: tuple[Vouch, ...] = (),
 ) -> Route:
     """Read. Fields that the path does not name come from the query."""
@@ -192,6 +222,7 @@ def get(
         public=public,
         rate=rate,
         gathering=gathering,
+        everyone=everyone,
         grants=grants,
     )
 
@@ -205,6 +236,7 @@ def post(
     rate: RateClass | None = None,
     created: str | None = None,
     accepted: bool = False,
+    everyone: Everyone | None = None,
     grants: tuple[Vouch, ...] = (),
 ) -> Route:
     """Make something (`created`) or do something. Fields come from the body; null means a field's default."""
@@ -217,6 +249,7 @@ def post(
         rate=rate,
         created=created,
         accepted=accepted,
+        everyone=everyone,
         grants=grants,
     )
 
@@ -270,10 +303,11 @@ def delete(
     *,
     scope: str | None = None,
     body: bool = False,
+    everyone: Everyone | None = None,
     grants: tuple[Vouch, ...] = (),
 ) -> Route:
     """Remove something. Fields that the path does not name come from the query, or else from the body."""
-    return Route(method="DELETE", path=path, message=message, scope=scope, body=body, grants=grants)
+    return Route(method="DELETE", path=path, message=message, scope=scope, body=body, everyone=everyone, grants=grants)
 
 
 def _kind(segment: str) -> str:

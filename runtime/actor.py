@@ -145,21 +145,28 @@ class Actor(Generic[Rec]):
         :raises ContractError: a handler whose signature does not say what it handles, a message handled twice, or
             one of another actor's commands.
         """
-        table: dict[str, Handler] = {}
-        for name, method in inspect.getmembers(cls, inspect.isfunction):
-            marks = getattr(method, "__handles__", None)
-            if marks is None:
-                continue
-            handler = _handler(cls, name, method, marks)
-            if handler.type in table:
-                raise ContractError(
-                    f"{cls.__name__}: {handler.type} is handled by {table[handler.type].method} and {name}"
-                )
-            table[handler.type] = handler
-        return table
+        return table_of(cls, cls.name)
 
 
-def _handler(cls: type[Actor[Any]], name: str, method: Callable[..., Any], marks: _Marks) -> Handler:
+def table_of(cls: type[Any], actor: str) -> Mapping[str, Handler]:
+    """Wire type → handler, of any class that has some.
+
+    :param actor: whose messages they are, but for the runtime's own.
+    :raises ContractError: as `Actor.table`.
+    """
+    table: dict[str, Handler] = {}
+    for name, method in inspect.getmembers(cls, inspect.isfunction):
+        marks = getattr(method, "__handles__", None)
+        if marks is None:
+            continue
+        handler = _handler(cls, actor, name, method, marks)
+        if handler.type in table:
+            raise ContractError(f"{cls.__name__}: {handler.type} is handled by {table[handler.type].method} and {name}")
+        table[handler.type] = handler
+    return table
+
+
+def _handler(cls: type[Any], actor: str, name: str, method: Callable[..., Any], marks: _Marks) -> Handler:
     where = f"{cls.__name__}.{name}"
     hints = get_type_hints(method)
     parameters = list(inspect.signature(method).parameters)
@@ -174,10 +181,11 @@ def _handler(cls: type[Actor[Any]], name: str, method: Callable[..., Any], marks
         raise ContractError(f"{where} must say which message it handles: its parameter has no message type")
     if marks.every_ms and message is not Tick:
         raise ContractError(f"{where} is a timer, so its parameter must be a Tick")
-    if issubclass(message, Request) and message is not Refuse and owner(message) != cls.name:
+    for_anyone = message.__module__.startswith("runtime.")
+    if issubclass(message, Request) and not for_anyone and owner(message) != actor:
         raise ContractError(f"{where} handles {message.__name__}, which belongs to the actor {owner(message)!r}")
-    if issubclass(message, Event) and cls.name not in message.consumers:
-        raise ContractError(f"{where} handles {message.__name__}, which does not name {cls.name!r} among its consumers")
+    if issubclass(message, Event) and actor not in message.consumers:
+        raise ContractError(f"{where} handles {message.__name__}, which does not name {actor!r} among its consumers")
     if marks.many and not issubclass(message, Command | Query):
         raise ContractError(f"{where}: many=True is for commands and queries")
     if issubclass(message, Query) and marks.outside:

@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -91,6 +91,7 @@ class App:
         """Where the edge listens."""
         self._clock = clock
         self._new_id = Ids(clock)
+        self._instance = self._new_id()
         self._seams = Seams(settings.crash_at, Path(settings.var_dir) / "crashed")
         self._stack = AsyncExitStack()
         self._broker: Broker | None = None
@@ -176,6 +177,7 @@ class App:
         await store.open()
         self._stack.push_async_callback(store.close)
         await store.migrate(stagehands.migrations(name, store.reader.dialect))
+        self._stack.push_async_callback(self._leave, store)
         actor = await self._stack.enter_async_context(
             build(stagehands.actor_class(name), self.settings, keys, self._clock, self._cache)
         )
@@ -204,7 +206,7 @@ class App:
         start(f"{name}.outbox", relay.run)
         start(f"{name}.parked", ParkedLoop(dispatch).run)
         start(f"{name}.housekeeping", lambda: self._housekeep(store))
-        start(f"{name}.gauges", lambda: self._measure(name, store, broker))
+        start(f"{name}.gauges", lambda: self._measure(name, store, broker, consumer))
         if has_beat(dispatch.actor):
             start(f"{name}.beat", Beat(dispatch.actor, store, broker).run)
         for handler in dispatch.table.values():
@@ -269,10 +271,15 @@ class App:
             except StoreAway as error:
                 logger().warning("housekeeping.store_away", reason=str(error))
 
-    async def _measure(self, name: str, store: Store, broker: Broker) -> None:
-        """Gauges that have to be asked for; not a number while nobody answers."""
+    async def _leave(self, store: Store) -> None:
+        with suppress(StoreAway):  # others stop counting this process by themselves, soon after
+            await store.leave(self._instance)
+
+    async def _measure(self, name: str, store: Store, broker: Broker, consumer: Consumer) -> None:
+        """Gauges that have to be asked for; not a number while nobody answers. And a sign of life for the others."""
         while True:
             try:
+                await store.beat(self._instance, in_flight=consumer.in_flight)
                 age_ms: float = (await store.counts())["outbox_age_ms"]
             except StoreAway:
                 age_ms = math.nan

@@ -122,6 +122,7 @@ class Client:
         self,
         message: Request[R],
         *,
+        to: str | None = None,
         caller: Caller = ANONYMOUS,
         id: str | None = None,
         budget_ms: int = 10_000,
@@ -134,7 +135,7 @@ class Client:
         :raises Unavailable: no broker, no actor, or no answer in time.
         """
         outcome = await self.ask_raw(
-            message, caller=caller, id=id, budget_ms=budget_ms, request_id=request_id, trace=trace
+            message, to=to, caller=caller, id=id, budget_ms=budget_ms, request_id=request_id, trace=trace
         )
         if isinstance(outcome.reply, Failed):
             raise raised(outcome.reply)
@@ -193,6 +194,11 @@ class Client:
         typical = self._typical_s.get(kind, 0.0)
         self._typical_s[kind] = typical + (took - typical) * (QUICKER if took < typical else SLOWER)
         return Outcome(reply, reply.by not in ("", nonce))
+
+    async def depth(self, actor: str) -> int:
+        """How many requests and events wait for an actor, whether it runs or not. :raises BrokerAway: no answer."""
+        depths = await self._broker.depth(actor)
+        return depths["requests"] + depths["events"]
 
     async def watch(
         self, kinds: Sequence[type[Event]], heard: Callable[[str, Event], None], *, anew: Callable[[], None]

@@ -106,6 +106,11 @@ class Consumer:
         self._subscriptions: list[Subscription] = []
         metrics.in_flight.labels(self._actor).set_function(lambda: self._in_flight)
 
+    @property
+    def in_flight(self) -> int:
+        """Envelopes of requests that are worked on now."""
+        return self._in_flight
+
     async def start(self) -> None:
         """Begin to take messages. :raises BrokerAway: no connection."""
         self._subscriptions = [

@@ -18,15 +18,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from runtime.actor import Actor, Handler
+from runtime.actor import Actor, Handler, table_of
 from runtime.context import Clock, Context, Ids, ManyContext, system_clock
 from runtime.contexts import Contexts
+from runtime.dead_letters import DeadLetters
 from runtime.errors import ConnectionLost, ContractError, Kind, Refusal, StoreAway, Throttled
 from runtime.keys import Sealer
 from runtime.message import Envelope, Failed, decoder
 from runtime.outgoing import emitted, outgoing, traces
 from runtime.parking import Parking, unparked
-from runtime.ports import Outgoing, Raced, Settled, Store, Transaction
+from runtime.ports import Outgoing, Raced, Session, Settled, Store, Transaction
 from runtime.replies import Replies, claim_of
 from runtime.seams import Seams
 from runtime.telemetry import Metrics, bound_to, logger
@@ -66,18 +67,31 @@ class Dispatch:
     ) -> None:
         self.actor = actor
         self.store = store
-        self.table = actor.table()
+        self.table = {**actor.table(), **table_of(DeadLetters, actor.name)}
         self.sealer = Sealer(key)
         self._metrics = metrics
         self._offer = offer
         self._new_id = new_id or Ids(clock)
         self._seams = seams or Seams("")
         self._report = report or self._log
-        self.parking = Parking(actor.name, store, self.table, sealer=self.sealer, metrics=metrics, report=self._report)
+        self.parking = Parking(
+            actor.name,
+            store,
+            self.table,
+            sealer=self.sealer,
+            metrics=metrics,
+            new_id=self._new_id,
+            report=self._report,
+        )
+        self.dead_letters = DeadLetters(actor.name, store, self.parking, self.table)
         self._replies = Replies(actor.name, sealer=self.sealer, report=self._report)
         self._outgoing = partial(outgoing, sealer=self.sealer, new_id=self._new_id)
         self._contexts = Contexts(actor, store, key=key, clock=clock, new_id=self._new_id)
-        self._methods = {kind: getattr(actor, handler.method) for kind, handler in self.table.items()}
+        self._of_store = table_of(DeadLetters, actor.name).keys()
+        self._methods = {
+            kind: getattr(self.dead_letters if kind in self._of_store else actor, handler.method)
+            for kind, handler in self.table.items()
+        }
 
     async def __call__(self, batch: Sequence[Received]) -> list[Verdict]:
         """Verdicts for envelopes of one type, in their order. Never raises but for cancellation."""
@@ -118,7 +132,7 @@ class Dispatch:
 
     async def _queries(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
         """No transaction, no inbox; the records are shared, so their loaders merge the reads of the list."""
-        records = self.actor.records(self.store.reader)
+        records = self._records(handler, self.store.reader)
         contexts = [self._contexts.inside(records, received) for received, _ in items]
         method = self._methods[handler.type]
         results: Sequence[Any]
@@ -232,7 +246,7 @@ class Dispatch:
                     unpark += unparked(items[index][0], claimed)
             settled: list[Settled] = []
             if fresh:
-                records = self.actor.records(transaction)
+                records = self._records(handler, transaction)
                 contexts = [self._contexts.inside(records, items[index][0]) for index in fresh]
                 results = await self._run(handler, records, [items[index][1] for index in fresh], contexts)
                 await self._before_commit(records, zip(contexts, results, strict=True))
@@ -248,6 +262,10 @@ class Dispatch:
                 await transaction.finish(settled, outgoing, unpark=unpark, lease_ms=OUTBOX_LEASE_MS)
         self._committed(handler, outgoing)
         return [verdicts[index] for index in range(len(items))]
+
+    def _records(self, handler: Handler, session: Session) -> Any:
+        """What a handler works with: the actor's records; for messages about the store's own tables, those."""
+        return session if handler.type in self._of_store else self.actor.records(session)
 
     async def _run(
         self, handler: Handler, records: Any, messages: list[Any], contexts: list[Context[Any]]

@@ -32,6 +32,7 @@ class Parking:
         *,
         sealer: Sealer,
         metrics: Metrics,
+        new_id: Callable[[], str],
         report: Callable[[BaseException], None],
     ) -> None:
         self._actor = actor
@@ -39,6 +40,7 @@ class Parking:
         self._table = table
         self._sealer = sealer
         self._metrics = metrics
+        self._new_id = new_id
         self._report = report
 
     async def park(self, handler: Handler, received: Received, error: Exception) -> Verdict:
@@ -73,7 +75,10 @@ class Parking:
         handler = self._table.get(envelope.type)
         secret = handler is not None and holds_secret(handler.message)
         wrapped = self._sealer.wrap(encode(envelope), secret=secret)
-        return Parked(envelope.id, envelope.type, wrapped, attempt, due_in_ms, reason[:REASON], envelope.request_id)
+        return Parked(
+            envelope.id, envelope.type, wrapped, attempt, due_in_ms, reason[:REASON], envelope.request_id,
+            self._new_id(),
+        )  # fmt: skip
 
     def received(self, row: ParkedRow) -> Received:
         """A parked row, ready for dispatch.

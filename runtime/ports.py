@@ -265,6 +265,7 @@ class Parked(msgspec.Struct, frozen=True):
     :param attempt: how often it was tried.
     :param due_in_ms: until the next attempt; None: never again, a dead letter.
     :param reason: of the last failure, for a person.
+    :param letter: the id that it has as a dead letter, unlike any in other stores; the message's own by default.
     """
 
     id: str
@@ -274,6 +275,7 @@ class Parked(msgspec.Struct, frozen=True):
     due_in_ms: int | None
     reason: str
     request_id: str | None = None
+    letter: str | None = None
 
 
 class ParkedRow(msgspec.Struct, frozen=True):
@@ -287,6 +289,7 @@ class ParkedRow(msgspec.Struct, frozen=True):
     reason: str
     first_failed_at: int
     last_failed_at: int
+    letter: str = ""
 
 
 class Handled(msgspec.Struct, frozen=True):
@@ -374,6 +377,22 @@ class Transaction(Session, Protocol):
         """
         ...
 
+    async def letter(self, letter: str) -> ParkedRow | None:
+        """As `Store.letter`."""
+        ...
+
+    async def revive_letter(self, letter: str, envelope: bytes | None = None) -> bool:
+        """As `Store.revive`, of a letter, and undone with this transaction."""
+        ...
+
+    async def revive_type(self, type: str) -> int:
+        """Likewise, all dead letters of a type; how many."""
+        ...
+
+    async def discard_letter(self, letter: str) -> bool:
+        """Delete a dead letter. False: there is none."""
+        ...
+
 
 class Raced(Exception):
     """Another transaction was first: it settled one of the ids, or a deadlock or stale plan was resolved in its favour.
@@ -440,8 +459,8 @@ class Store(Protocol):
     async def delete_outgoing(self, ids: Sequence[str]) -> None: ...
 
     async def park(self, parked: Sequence[Parked]) -> None:
-        """Put envelopes into `parked`, replacing rows of the same id (their first failure is kept). Never fails for a
-        row that is there already."""
+        """Put envelopes into `parked`, replacing rows of the same id (their first failure and letter are kept). Never
+        fails for a row that is there already."""
         ...
 
     async def lease_parked(self, *, limit: int, lease_ms: int) -> Sequence[ParkedRow]:
@@ -449,7 +468,11 @@ class Store(Protocol):
         ...
 
     async def dead(self, *, type: str | None = None, after: str | None = None, limit: int = 50) -> Sequence[ParkedRow]:
-        """Dead letters, newest first by id, those before the id `after`."""
+        """Dead letters, newest first by their letters, those before the letter `after`."""
+        ...
+
+    async def letter(self, letter: str) -> ParkedRow | None:
+        """A dead letter by the id that it has as one."""
         ...
 
     async def parked(self, id: str) -> ParkedRow | None: ...
@@ -471,7 +494,16 @@ class Store(Protocol):
         ...
 
     async def counts(self) -> Mapping[str, int]:
-        """`{"outbox": …, "outbox_age_ms": oldest, "parked": due or waiting, "dead": …}`."""
+        """`{"outbox": …, "outbox_age_ms": oldest, "parked": due or waiting, "dead": …, "instances": seen in the last
+        15 s, "in_flight": of these together}`."""
+        ...
+
+    async def beat(self, instance: str, *, in_flight: int) -> None:
+        """Say that a process is here, and how many requests it works on."""
+        ...
+
+    async def leave(self, instance: str) -> None:
+        """Say that it is gone."""
         ...
 
 

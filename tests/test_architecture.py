@@ -135,7 +135,7 @@ def may_import(here: str, path: PurePosixPath, module: str) -> bool:
     if here == "actors.contracts":
         if within("actors.contracts.") and first_word(module.rpartition(".")[2]) == first_word(path.stem):
             return True  # of the same actor
-        return module in {"runtime.message", "actors.contracts.values"}
+        return module in {"runtime.message", "runtime.letters", "actors.contracts.values"}
     if here in {"actors", "actors.records"}:
         if top(module) == "runtime":
             return not within("runtime.drivers")

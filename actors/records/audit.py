@@ -73,12 +73,15 @@ class Audit:
         )
 
     async def forget_nobody(self, before: int) -> None:
-        """Delete what happened to no account: anybody can make such rows, as many as they like."""
+        """Delete what anybody can make happen, to no account, as often as they like: refused sign-ins."""
         await self._session.execute(
-            "delete from audit_origin where audit_id in (select id from audit where user_id is null and at < $1)",
+            "delete from audit_origin where audit_id in"
+            " (select id from audit where user_id is null and action = 'session.refused' and at < $1)",
             before,
         )
-        await self._session.execute("delete from audit where user_id is null and at < $1", before)
+        await self._session.execute(
+            "delete from audit where user_id is null and action = 'session.refused' and at < $1", before
+        )
 
     async def add(self, row: AuditRow, *, ip: str | None, user_agent: str | None) -> None:
         values = msgspec.structs.astuple(row)

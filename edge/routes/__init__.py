@@ -1,7 +1,7 @@
 """The calls of the API, one module an actor or a subject of it, one line a route."""
 
 from edge.route import Route
-from edge.routes import dashboard, imports, media, notify, task, user
+from edge.routes import admin, dashboard, imports, media, notify, task, user
 
 ROUTES: tuple[Route, ...] = (
     *user.ROUTES,
@@ -10,4 +10,5 @@ ROUTES: tuple[Route, ...] = (
     *notify.ROUTES,
     *media.ROUTES,
     *dashboard.ROUTES,
+    *admin.ROUTES,
 )

@@ -29,7 +29,7 @@ from runtime.drivers.postgres_connection import (
     translating,
 )
 from runtime.drivers.store_pool import Pool
-from runtime.drivers.store_tables import SETTLED, Tables
+from runtime.drivers.store_tables import SETTLED, Letters, Tables
 from runtime.errors import Locked, StartError, StoreAway
 from runtime.ports import (
     Busy,
@@ -276,7 +276,7 @@ class _Pooled(_Statements):
             return await translating(work, connection)
 
 
-class _Transaction(_Statements):
+class _Transaction(_Statements, Letters):
     """:param begin: the statement that begins it."""
 
     def __init__(

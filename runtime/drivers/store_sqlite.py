@@ -32,7 +32,7 @@ from runtime.drivers.sqlite_connection import (
     touched,
 )
 from runtime.drivers.store_pool import Pool
-from runtime.drivers.store_tables import SETTLED, Tables
+from runtime.drivers.store_tables import SETTLED, Letters, Tables
 from runtime.errors import SettingError, StartError, StoreAway
 from runtime.ports import Busy, Claim, Claimed, Outgoing, Raced, Row, Saved, Session, Settled, Store, Transaction, Value
 
@@ -198,7 +198,7 @@ class _Reader(_Pooled):
             self._quick.close()
 
 
-class _Transaction(_Statements):
+class _Transaction(_Statements, Letters):
     """:param deferred: what goes along with the first statement."""
 
     def __init__(self, connection: Connection, deferred: list[Work[Any]]) -> None:

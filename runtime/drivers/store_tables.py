@@ -25,6 +25,7 @@ from runtime.ports import (
     Row,
     Session,
     Transaction,
+    Value,
 )
 
 TABLES = Migration(
@@ -94,6 +95,24 @@ alter table parked add column request_id text
 ASKING = Migration(name="store_0003_asking", sql="alter table inbox add column asking text")
 """Of a lease: whose it is, so that a copy of the same asking is told from another with the same id."""
 
+LETTERS = Migration(
+    name="store_0004_letters",
+    sql="""
+alter table parked add column letter text
+--
+drop index parked_dead
+--
+create unique index parked_letter on parked (coalesce(letter, id)) where due_at is null
+--
+create table instance (
+    id text not null primary key,
+    in_flight bigint not null,
+    seen_at bigint not null
+)
+""",
+)
+"""Several actors can give up the same event: as a dead letter it has an id of its own. Older rows have none."""
+
 RECORDED = "create table if not exists migration (name text not null primary key, digest text, applied_at bigint)"
 
 _IS_RECORDED = {
@@ -126,11 +145,11 @@ update outbox set leased_until = now_ms() + $2 where id in (select id from waiti
 returning id, route, envelope, direct, created_at
 """
 
-_PARKED = "id, type, envelope, attempt, due_at, reason, first_failed_at, last_failed_at"
+_PARKED = "id, type, envelope, attempt, due_at, reason, first_failed_at, last_failed_at, coalesce(letter, id) as letter"
 
 _PARK = """
-insert into parked (id, type, envelope, attempt, due_at, reason, first_failed_at, last_failed_at, request_id)
-values ($1, $2, $3, $4, now_ms() + $5, $6, now_ms(), now_ms(), $7)
+insert into parked (id, type, envelope, attempt, due_at, reason, first_failed_at, last_failed_at, request_id, letter)
+values ($1, $2, $3, $4, now_ms() + $5, $6, now_ms(), now_ms(), $7, $8)
 on conflict (id) do update
 set type = excluded.type, envelope = excluded.envelope, attempt = excluded.attempt, due_at = excluded.due_at,
     reason = excluded.reason, last_failed_at = excluded.last_failed_at,
@@ -147,9 +166,16 @@ returning {_PARKED}
 
 _DEAD = f"""
 select {_PARKED} from parked where due_at is null
-and (cast($1 as text) is null or type = $1) and (cast($2 as text) is null or id < $2)
-order by id desc limit $3
+and (cast($1 as text) is null or type = $1) and (cast($2 as text) is null or coalesce(letter, id) < $2)
+order by coalesce(letter, id) desc limit $3
 """  # noqa: S608 # likewise
+
+_LETTER = f"select {_PARKED} from parked where coalesce(letter, id) = $1 and due_at is null"  # noqa: S608 # likewise
+
+_BEAT = """
+insert into instance (id, in_flight, seen_at) values ($1, $2, now_ms())
+on conflict (id) do update set in_flight = excluded.in_flight, seen_at = excluded.seen_at
+"""
 
 _PRUNE = """
 delete from inbox where id in (
@@ -173,7 +199,9 @@ _COUNTS = """
 select (select count(*) from outbox) as outbox,
        (select coalesce(now_ms() - min(created_at), 0) from outbox) as outbox_age_ms,
        (select count(*) from parked where due_at is not null) as parked,
-       (select count(*) from parked where due_at is null) as dead
+       (select count(*) from parked where due_at is null) as dead,
+       (select count(*) from instance where seen_at > now_ms() - 15000) as instances,
+       (select cast(coalesce(sum(in_flight), 0) as bigint) from instance where seen_at > now_ms() - 15000) as in_flight
 """
 
 
@@ -208,7 +236,7 @@ class Tables(ABC):
             recorded = {
                 row["name"]: row["digest"] for row in await transaction.fetch("select name, digest from migration")
             }
-            ours = (*self.before_tables, TABLES, ABOUT, ASKING)
+            ours = (*self.before_tables, TABLES, ABOUT, ASKING, LETTERS)
             missing = recorded.keys() - {each.name for each in (*ours, *migrations)}
             if missing:
                 raise StartError(f"the store has migrations that this version lacks: {', '.join(sorted(missing))}")
@@ -247,7 +275,7 @@ class Tables(ABC):
             for each in sorted(parked, key=lambda each: each.id):  # in one order, so that no two deadlock
                 await transaction.execute(
                     _PARK, each.id, each.type, each.envelope, each.attempt, each.due_in_ms, _storable(each.reason),
-                    each.request_id,
+                    each.request_id, each.letter,
                 )  # fmt: skip
 
     async def lease_parked(self, *, limit: int, lease_ms: int) -> Sequence[ParkedRow]:
@@ -256,6 +284,10 @@ class Tables(ABC):
 
     async def dead(self, *, type: str | None = None, after: str | None = None, limit: int = 50) -> Sequence[ParkedRow]:
         return [_parked_row(row) for row in await self.writer.fetch(_DEAD, type, after, limit)]
+
+    async def letter(self, letter: str) -> ParkedRow | None:
+        row = await self.writer.row(_LETTER, letter)
+        return None if row is None else _parked_row(row)
 
     async def parked(self, id: str) -> ParkedRow | None:
         row = await self.writer.row(f"select {_PARKED} from parked where id = $1", id)  # noqa: S608 # a constant
@@ -287,6 +319,42 @@ class Tables(ABC):
     async def counts(self) -> Mapping[str, int]:
         (row,) = await self.writer.fetch(_COUNTS)
         return row
+
+    async def beat(self, instance: str, *, in_flight: int) -> None:
+        await self.writer.execute("delete from instance where seen_at < now_ms() - 60000")
+        await self.writer.execute(_BEAT, instance, in_flight)
+
+    async def leave(self, instance: str) -> None:
+        await self.writer.execute("delete from instance where id = $1", instance)
+
+
+class Letters(ABC):
+    """The part of a `Transaction` that is about dead letters."""
+
+    @abstractmethod
+    async def row(self, sql: str, *args: Value | Sequence[Value]) -> Row | None: ...
+
+    @abstractmethod
+    async def execute(self, sql: str, *args: Value | Sequence[Value]) -> int: ...
+
+    async def letter(self, letter: str) -> ParkedRow | None:
+        row = await self.row(_LETTER, letter)
+        return None if row is None else _parked_row(row)
+
+    async def revive_letter(self, letter: str, envelope: bytes | None = None) -> bool:
+        sql = (
+            "update parked set due_at = now_ms(), attempt = 0, envelope = coalesce($2, envelope)"
+            " where coalesce(letter, id) = $1 and due_at is null"
+        )
+        return await self.execute(sql, letter, envelope) == 1
+
+    async def revive_type(self, type: str) -> int:
+        sql = "update parked set due_at = now_ms(), attempt = 0 where type = $1 and due_at is null"
+        return await self.execute(sql, type)
+
+    async def discard_letter(self, letter: str) -> bool:
+        sql = "delete from parked where coalesce(letter, id) = $1 and due_at is null"
+        return await self.execute(sql, letter) == 1
 
 
 async def _apply(transaction: Transaction, migration: Migration, recorded: Mapping[str, str]) -> bool:

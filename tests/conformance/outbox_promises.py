@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
+import pytest
 
 from runtime.ports import About, Busy, Claim, History, Outgoing, Parked, ParkedRow, Settled, Store
 from tests.conformance.inbox_promises import LONG, X, claimed, settle
@@ -138,7 +139,7 @@ async def promise_parking_again_keeps_the_first_failure(world: World) -> None:
         assert again is not None
         last = again
     expected = ParkedRow(
-        "a", "task_due", b"other", 5, None, "it broke again", first.first_failed_at, last.last_failed_at
+        "a", "task_due", b"other", 5, None, "it broke again", first.first_failed_at, last.last_failed_at, "a"
     )
     assert last == expected
     assert last.last_failed_at > last.first_failed_at
@@ -175,6 +176,54 @@ async def promise_the_dead_are_listed_newest_first(world: World) -> None:
     assert await dead("mail_due") == ["m2", "m1", "m0"]
     assert await dead("mail_due", "m2", 1) == ["m1"]
     assert await due(store) == []
+
+
+async def promise_a_dead_letter_has_an_id_of_its_own_while_it_is_dead(world: World) -> None:
+    store = await world.store()
+    await store.park([Parked("a", "mail_due", b"a", 1, None, "it broke", None, "l1")])
+    await store.park([Parked("b", "mail_due", b"b", 1, None, "it broke", None, "l0"), failed("c", due_in_ms=LONG)])
+    await store.park([Parked("a", "mail_due", b"a", 2, None, "it broke again", None, "l2")])
+    assert [row.letter for row in await store.dead()] == ["l1", "l0"]
+    assert [row.id for row in await store.dead(after="l1")] == ["b"]
+    found = await store.letter("l1")
+    assert found is not None
+    assert (found.id, found.reason) == ("a", "it broke again")
+    assert [await store.letter(each) for each in ("a", "c", "unknown")] == [None, None, None]
+
+
+async def promise_letters_are_revived_and_discarded_with_their_transaction(world: World) -> None:
+    store = await world.store()
+    await store.park([failed(id, due_in_ms=None, attempt=8) for id in ("a", "b", "d")])
+    await store.park([failed(id, due_in_ms=None, type="task_due") for id in ("t", "u")] + [failed("c", due_in_ms=LONG)])
+    with pytest.raises(ZeroDivisionError):
+        async with store.transaction() as transaction:
+            assert await transaction.revive_letter("a")
+            assert await transaction.discard_letter("b")
+            assert await transaction.revive_type("task_due") == 2
+            raise ZeroDivisionError
+    assert len(await store.dead()) == 5
+    async with store.transaction() as transaction:
+        assert await transaction.revive_letter("a", b"edited")
+        assert not await transaction.revive_letter("a")
+        assert await transaction.discard_letter("b")
+        assert [await transaction.discard_letter(each) for each in ("b", "c", "unknown")] == [False, False, False]
+        assert await transaction.revive_type("task_due") == 2
+        assert await transaction.revive_type("task_due") == 0
+    rows = {row.id: (row.envelope, row.attempt) for row in await store.lease_parked(limit=10, lease_ms=LONG)}
+    assert rows == {"a": (b"edited", 1), "t": (b"t", 1), "u": (b"u", 1)}
+    assert [row.id for row in await store.dead()] == ["d"]
+
+
+async def promise_processes_that_are_here_are_counted(world: World) -> None:
+    store, other = await world.store(), await world.store()
+    await store.beat("one", in_flight=3)
+    await store.beat("one", in_flight=4)
+    await other.beat("two", in_flight=5)
+    counts = await other.counts()
+    assert (counts["instances"], counts["in_flight"]) == (2, 9)
+    await store.leave("one")
+    counts = await other.counts()
+    assert (counts["instances"], counts["in_flight"]) == (1, 5)
 
 
 async def promise_an_unparked_envelope_is_gone(world: World) -> None:
@@ -217,7 +266,9 @@ async def promise_old_inbox_rows_are_pruned(world: World) -> None:
 
 async def promise_what_waits_is_counted(world: World) -> None:
     store = await world.store()
-    assert await store.counts() == {"outbox": 0, "outbox_age_ms": 0, "parked": 0, "dead": 0}
+    assert await store.counts() == dict.fromkeys(
+        ("outbox", "outbox_age_ms", "parked", "dead", "instances", "in_flight"), 0
+    )
     await send(store, *outgoing("a", "b"), lease_ms=LONG)
     await store.park([failed("now"), failed("later", due_in_ms=LONG), failed("dead", due_in_ms=None)])
     counts = await store.counts()

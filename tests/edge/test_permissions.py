@@ -14,7 +14,7 @@ from actors.contracts.user_token import Scope
 from edge.route import Route
 from edge.routes import ROUTES
 from tests.edge.permission_table import ARCHIVE, FILE, PUBLIC, SESSION, TABLE, Form, Row
-from tests.edge.whole_house import BOUNDARY, House, form, house_of
+from tests.edge.whole_house import BOUNDARY, House, dead_letter, form, house_of
 from tests.system.world import PASSWORD, Answer, Api
 
 ADMIN = {"admin_email": "root@example.org", "admin_password": PASSWORD}
@@ -113,6 +113,10 @@ class Member:
 
     async def _media(self) -> Any:
         return (await send(self.api, "POST", "/v1/media", FILE)).json["id"]
+
+    async def _dead_letter(self) -> str:
+        """Of no account: only admins may see it."""
+        return await dead_letter(self._street.house.app, "notify")
 
     async def _import(self) -> Any:
         return (await send(self.api, "POST", "/v1/imports", ARCHIVE)).json["id"]

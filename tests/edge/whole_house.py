@@ -13,12 +13,15 @@ import aiohttp
 
 from config.settings import Settings
 from runtime.app import App
-from runtime.ports import Blobs
+from runtime.context import Ids
+from runtime.message import Envelope, Message, encode, wire_name
+from runtime.ports import Blobs, Parked
 from tests.servers.processes import free_port
 from tests.system.world import Answer, Api
 
 SECRET_KEY = "a secret of tests, nowhere else used"
 BOUNDARY = "boundary"
+NEW_ID = Ids()
 
 Parts = Sequence[tuple[str, str | None, bytes]]
 """(name, file name, content)"""
@@ -127,6 +130,15 @@ async def house_of(folder: Path, **settings: Any) -> AsyncIterator[House]:
         timeout = aiohttp.ClientTimeout(total=20)
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
         yield House(app, session, address)
+
+
+async def dead_letter(app: App, actor: str, message: Message | None = None) -> str:
+    """One of that actor's; its id. :param message: what it holds; by default, what that actor cannot read."""
+    letter, kind = NEW_ID(), "unheard_of" if message is None else wire_name(type(message))
+    envelope = Envelope(NEW_ID(), kind, "", b"" if message is None else encode(message))
+    wrapped = b"\x00" + encode(envelope)
+    await app._stores[actor].park([Parked(envelope.id, kind, wrapped, 8, None, "it broke", letter=letter)])
+    return letter
 
 
 async def objects(blobs: Blobs) -> set[str]:

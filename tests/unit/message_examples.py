@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from runtime import stagehands
+from runtime import letters, stagehands
 from runtime.message import Answer, Caller, Envelope, Failed, Grant, Ok, Request, encode, reply_type
 
 FILE = Path(__file__).with_name("messages.json")
@@ -26,7 +26,11 @@ AN_ID = "01a20bcc-acb5-7000-971e-45359f8ce9c4"
 def kinds() -> dict[str, Any]:
     """Every type that travels, by its name here: messages, what answers them, and what is around them."""
     found: dict[str, Any] = {each.__name__: each for each in (Answer, Caller, Envelope, Failed, Grant, Ok)}
-    for message in stagehands.message_types():
+    here = vars(letters).items()
+    of_the_runtime = [
+        each for name, each in here if name[0] != "_" and getattr(each, "__module__", "") == letters.__name__
+    ]
+    for message in (*stagehands.message_types(), *of_the_runtime):
         found[message.__name__] = message
         if issubclass(message, Request):
             found[f"{message.__name__} reply"] = reply_type(message)
