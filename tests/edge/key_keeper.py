@@ -40,6 +40,7 @@ class KeyKeeper(Actor[NoRecords]):
         self.registered = 0
         self.changes: list[AccessChange] = []
         self.asked_for_changes = 0
+        self.beats = True
 
     @handles
     async def public_keys(self, query: GetPublicKeys, ctx: Context[NoRecords]) -> list[PublicKey]:
@@ -53,9 +54,9 @@ class KeyKeeper(Actor[NoRecords]):
         after = query.after or 0
         return AccessChanges(changes=self.changes[after:], last=max(after, len(self.changes)))
 
-    async def beat(self, records: NoRecords) -> AccessMoved:
+    async def beat(self, records: NoRecords) -> AccessMoved | None:
         """Up to where these reach."""
-        return AccessMoved(last=len(self.changes))
+        return AccessMoved(last=len(self.changes)) if self.beats else None
 
     @handles
     async def register(self, command: Register, ctx: Context[NoRecords]) -> User:
