@@ -13,18 +13,20 @@ from actors.contracts.task_import import Import, ImportDone
 from actors.contracts.task_project import MemberAdded, MemberRemoved, ProjectUpdated
 from actors.contracts.task_reminder import TaskDue
 from actors.letters import Letters
+from actors.notify_deliveries import Deliveries, happened
 from actors.notify_inbox import Inbox
-from actors.notify_log import Happening, Live, write_down
+from actors.notify_log import Happening, Live
 from actors.notify_mail import Mails
 from actors.notify_people import People
 from actors.notify_telling import News, tell
+from actors.notify_webhooks import Webhooks
 from actors.phrases import changes, phrases
 from actors.postman import Postman
 from actors.records.notify import NotifyRecords
 from runtime.actor import Actor, handles
 from runtime.context import Context
 from runtime.keys import Sealer
-from runtime.ports import Mailer
+from runtime.ports import Mailer, Poster
 
 EXCERPT: Final = 1000
 """Characters of a comment that a notification repeats."""
@@ -39,31 +41,32 @@ class NotifySettings(Protocol):
         ...
 
 
-class NotifyActor(People, Inbox, Mails, Live, Actor[NotifyRecords]):
+class NotifyActor(People, Inbox, Mails, Live, Webhooks, Deliveries, Actor[NotifyRecords]):
     """Tells people what concerns them, never the one who did it and nothing of what was imported; writes down all that
     happens, for those who listen live."""
 
     name = "notify"
     records = NotifyRecords
 
-    def __init__(self, *, settings: NotifySettings, mailer: Mailer, sealer: Sealer) -> None:
+    def __init__(self, *, settings: NotifySettings, mailer: Mailer, sealer: Sealer, poster: Poster) -> None:
         self._letters = Letters(settings.origin)
         self._postman = Postman(mailer)
         self._sealer = sealer
+        self._poster = poster
 
     # ------------------------------------------------------------------------------------ tasks
 
     @handles
     async def see_creation(self, event: TaskCreated, ctx: Context[NotifyRecords]) -> None:
         """Nobody is told: who made it, knows; whom it is assigned to, is told of that."""
-        await write_down(_of_task("task_created", event), ctx)
+        await happened(_of_task("task_created", event), ctx)
 
     @handles
     async def tell_of_assignment(self, event: TaskAssigned, ctx: Context[NotifyRecords]) -> None:
         """The assignee."""
         if not event.imported:
             await tell(_news("task_assigned", [event.assignee_id], event), ctx)
-        await write_down(_of_task("task_assigned", event, assignee_id=event.assignee_id), ctx)
+        await happened(_of_task("task_assigned", event, assignee_id=event.assignee_id), ctx)
 
     @handles
     async def tell_of_update(self, event: TaskUpdated, ctx: Context[NotifyRecords]) -> None:
@@ -71,20 +74,20 @@ class NotifyActor(People, Inbox, Mails, Live, Actor[NotifyRecords]):
         if not event.imported:
             news = _news("task_updated", _audience(event), event, lambda locale: changes(event.changed, locale))
             await tell(news, ctx)
-        await write_down(_of_task("task_updated", event, changed=event.changed), ctx)
+        await happened(_of_task("task_updated", event, changed=event.changed), ctx)
 
     @handles
     async def tell_of_completion(self, event: TaskCompleted, ctx: Context[NotifyRecords]) -> None:
         """Assignees, watchers and creator."""
         if not event.imported:
             await tell(_news("task_completed", _audience(event), event), ctx)
-        await write_down(_of_task("task_completed", event), ctx)
+        await happened(_of_task("task_completed", event), ctx)
 
     @handles
     async def tell_of_deletion(self, event: TaskDeleted, ctx: Context[NotifyRecords]) -> None:
         """Assignees, watchers and creator."""
         await tell(_news("task_deleted", _audience(event), event), ctx)
-        await write_down(_of_task("task_deleted", event), ctx)
+        await happened(_of_task("task_deleted", event), ctx)
 
     @handles
     async def tell_of_reminder(self, event: TaskDue, ctx: Context[NotifyRecords]) -> None:
@@ -99,7 +102,7 @@ class NotifyActor(People, Inbox, Mails, Live, Actor[NotifyRecords]):
         if not event.imported:
             excerpt = _excerpt(event.comment.body)
             await tell(_news("comment_added", _audience(event), event, lambda locale: excerpt), ctx)
-        await write_down(_of_task("comment_added", event, comment_id=event.comment.id), ctx)
+        await happened(_of_task("comment_added", event, comment_id=event.comment.id), ctx)
 
     @handles
     async def tell_of_mention(self, event: Mentioned, ctx: Context[NotifyRecords]) -> None:
@@ -107,7 +110,7 @@ class NotifyActor(People, Inbox, Mails, Live, Actor[NotifyRecords]):
         excerpt = _excerpt(event.comment.body)
         await tell(_news("mentioned", [event.user_id], event, lambda locale: excerpt), ctx)
         more = {"comment_id": event.comment.id, "mentioned_id": event.user_id}
-        await write_down(_of_task("mentioned", event, **more), ctx)
+        await happened(_of_task("mentioned", event, **more), ctx)
 
     # ------------------------------------------------------------------------------------ projects
 
@@ -125,13 +128,13 @@ class NotifyActor(People, Inbox, Mails, Live, Actor[NotifyRecords]):
             about=event.project_name or "a project",  # an older process does not name it
         )
         await tell(news, ctx)
-        await write_down(_of_member("member_added", event, role=event.role), ctx)
+        await happened(_of_member("member_added", event, role=event.role), ctx)
 
     @handles
     async def see_departure(self, event: MemberRemoved, ctx: Context[NotifyRecords]) -> None:
         """Who has left sees nothing of the project any more; nobody is told."""
         if await ctx.records.log.keep_member(event.project_id, event.user_id, event.at, active=False):
-            await write_down(_of_member("member_removed", event), ctx)
+            await happened(_of_member("member_removed", event), ctx)
 
     @handles
     async def see_project(self, event: ProjectUpdated, ctx: Context[NotifyRecords]) -> None:
@@ -144,7 +147,7 @@ class NotifyActor(People, Inbox, Mails, Live, Actor[NotifyRecords]):
             version=event.project.version,
             more={"changed": event.changed},
         )
-        await write_down(happening, ctx)
+        await happened(happening, ctx)
 
     @handles
     async def tell_of_import(self, event: ImportDone, ctx: Context[NotifyRecords]) -> None:
@@ -166,7 +169,7 @@ class NotifyActor(People, Inbox, Mails, Live, Actor[NotifyRecords]):
             user_id=event.user_id,
             more={"import_id": result.id, "status": result.status},
         )
-        await write_down(happening, ctx)
+        await happened(happening, ctx)
 
 
 _OfTask = TaskCreated | TaskAssigned | TaskUpdated | TaskCompleted | TaskDeleted | TaskDue | CommentAdded | Mentioned

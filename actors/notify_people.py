@@ -8,7 +8,8 @@ from actors.contracts.notify_account import ForgetMail
 from actors.contracts.user import Contact, Person, UserCreated, UserDeleted, UserUpdated
 from actors.contracts.user_notice import NewNetwork, PasswordChanged
 from actors.contracts.values import rfc3339
-from actors.notify_log import Happening, write_down
+from actors.notify_deliveries import happened
+from actors.notify_log import Happening
 from actors.notify_telling import News, tell
 from actors.records.notify import NotifyRecords
 from runtime.actor import handles
@@ -27,9 +28,7 @@ class People:
         person = event.person
         if event.contact is not None:  # else an older process told it: `resync user` brings what is missing
             await ctx.records.keep_person(person, event.contact)
-        await write_down(
-            Happening(type="user_created", at=rfc3339(ctx.now), actor_id=person.id, user_id=person.id), ctx
-        )
+        await happened(Happening(type="user_created", at=rfc3339(ctx.now), actor_id=person.id, user_id=person.id), ctx)
 
     @handles
     async def keep_changed_person(self, event: UserUpdated, ctx: Context[NotifyRecords]) -> None:
@@ -50,6 +49,7 @@ class People:
         await ctx.records.preferences.forget(event.user_id)
         await ctx.records.letters.forget_person(event.user_id)
         await ctx.records.log.forget_person(event.user_id)
+        await ctx.records.webhooks.forget_person(event.user_id)
 
     @handles
     async def tell_of_password(self, event: PasswordChanged, ctx: Context[NotifyRecords]) -> None:
@@ -64,7 +64,7 @@ class People:
             ),
             ctx,
         )
-        await write_down(
+        await happened(
             Happening(type="password_changed", at=event.at, actor_id=event.user_id, user_id=event.user_id), ctx
         )
 
@@ -81,4 +81,4 @@ class People:
             ),
             ctx,
         )
-        await write_down(Happening(type="new_network", at=event.at, actor_id=event.user_id, user_id=event.user_id), ctx)
+        await happened(Happening(type="new_network", at=event.at, actor_id=event.user_id, user_id=event.user_id), ctx)

@@ -57,12 +57,16 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
     body: Callable[[str], str] = lambda locale: ""
 
 
-async def tell(news: News, ctx: Context[NotifyRecords]) -> None:
-    """Tell each of them but the one who did it, once, by the ways that they chose."""
+async def tell(news: News, ctx: Context[NotifyRecords], records: NotifyRecords | None = None) -> None:
+    """Tell each of them but the one who did it, once, by the ways that they chose.
+
+    :param records: those of the last transaction, where the handler works outside of one.
+    """
+    records = records or ctx.records
     ids = sorted({id for id in news.people if id != news.actor_id})
     if not ids:
         return
-    known = await ctx.records.preferences.readers(ids)
+    known = await records.preferences.readers(ids)
     rows = []
     for id in ids:
         reader = known.get(id) or Reader(id=id, locale="en", timezone="UTC", preferences=None)
@@ -81,8 +85,8 @@ async def tell(news: News, ctx: Context[NotifyRecords]) -> None:
         if "in_app" in ways:
             rows.append(row)
         if "email" in ways and news.kind not in MAILED_BY_OTHERS:
-            await _write(row, reader, ctx)
-    await ctx.records.add(rows)
+            await _write(row, reader, ctx, records)
+    await records.add(rows)
 
 
 def ways_of(preferences: Preferences, kind: NotificationKind) -> Collection[Channel]:
@@ -99,9 +103,9 @@ def _is_open(preferences: Preferences, way: Channel) -> bool:
     return is_open
 
 
-async def _write(row: NotificationRow, reader: Reader, ctx: Context[NotifyRecords]) -> None:
+async def _write(row: NotificationRow, reader: Reader, ctx: Context[NotifyRecords], records: NotifyRecords) -> None:
     """Put it into a letter: one that waits, or a new one, which goes at once when it is the first for a while."""
-    letters, preferences = ctx.records.letters, reader.preferences or DEFAULTS
+    letters, preferences = records.letters, reader.preferences or DEFAULTS
     daily = preferences.digest == "daily" and row.kind not in ALWAYS_TOLD
     name = DIGEST if daily else f"{row.subject_type}:{row.subject_id}"
     thread = await letters.thread(row.user_id, name, row.id)

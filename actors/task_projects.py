@@ -24,6 +24,7 @@ from actors.contracts.task_project import (
     RemoveMember,
     SetMember,
     UpdateProject,
+    VouchForProject,
 )
 from actors.contracts.user import Person
 from actors.contracts.values import rfc3339
@@ -40,7 +41,7 @@ from actors.task_rights import EVERYONE, forbidden, project_for
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Conflict, NotFound
-from runtime.message import Page, decoder
+from runtime.message import Grant, Page, decoder
 from runtime.ports import Duplicate
 
 ERASED_AT_ONCE: Final = 500
@@ -126,6 +127,12 @@ class Projects(Limited):
             ctx.tell(command)
         else:
             await ctx.records.projects.erase(command.id)
+
+    @handles
+    async def vouch_for_project(self, query: VouchForProject, ctx: Context[TaskRecords]) -> Grant:
+        """A grant on a project that the caller takes part in. Refuses `project.not_found`."""
+        project, role = await project_for(query.project_id, ctx, *EVERYONE)
+        return ctx.vouch("project", project.id, role.encode())
 
     # ------------------------------------------------------------------------------------ members
 

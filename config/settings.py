@@ -137,6 +137,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     trusted_proxies: Annotated[str, _about("CIDRs, comma-separated, whose X-Forwarded-For counts.")] = ""
     cors_origins: Annotated[str, _about("Origins, comma-separated, that browsers may call from.")] = ""
+    webhook_allowed_networks: Annotated[
+        str, _about("CIDRs, comma-separated, that webhooks may reach though they are not public.")
+    ] = ""
     metrics_token: Annotated[Hidden, _about("When set, `/metrics` wants it as a Bearer token.")] = ""
 
     in_flight: Annotated[int, Meta(ge=1, description="Requests that one actor works on at a time, per process.")] = 512
@@ -236,11 +239,12 @@ def _contradictions(settings: Settings) -> Iterable[str]:
         yield "SECRET_KEY is too short: at least 32 characters, `openssl rand -hex 32` makes one"
     if settings.admin_email and not ("@" in settings.admin_email and 8 <= len(settings.admin_password) <= 256):
         yield "ADMIN_EMAIL must be an e-mail address, with ADMIN_PASSWORD of 8 to 256 characters beside it"
-    for cidr in filter(None, settings.trusted_proxies.split(",")):
-        try:
-            ipaddress.ip_network(cidr.strip())
-        except ValueError:
-            yield f"TRUSTED_PROXIES: {cidr.strip()!r} is no network; right would be 10.0.0.0/8,::1/128"
+    for name in ("trusted_proxies", "webhook_allowed_networks"):
+        for cidr in filter(None, getattr(settings, name).split(",")):
+            try:
+                ipaddress.ip_network(cidr.strip())
+            except ValueError:
+                yield f"{name.upper()}: {cidr.strip()!r} is no network; right would be 10.0.0.0/8,::1/128"
     for name, url in (("PUBLIC_URL", settings.public_url), ("MEDIA_BASE_URL", settings.media_base_url)):
         if url and urlsplit(url).scheme not in ("http", "https"):
             yield f"{name}={url}: must begin with http:// or https://"

@@ -17,7 +17,13 @@ RateClass = Literal["auth", "read", "write", "search", "upload"]
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 # the kind of thing that a path segment lists, where it is not its singular
-_KINDS = {"members": "user", "assignees": "user", "relations": "route", "{kind}": "task"}
+_KINDS = {
+    "members": "user",
+    "assignees": "user",
+    "deliveries": "delivery",
+    "relations": "route",
+    "{kind}": "task",
+}
 
 
 class Vouch:

@@ -322,10 +322,13 @@ async def build(
                     made = connect.mailer(settings)
                     await made.open()
                     stack.push_async_callback(made.close)
+                case "poster":
+                    made = connect.poster(settings)
+                    stack.push_async_callback(made.close)
                 case unknown:
                     raise ContractError(
                         f"{cls.__name__}.__init__ asks for {unknown!r}; there are settings, sealer, signing_keys, "
-                        "clock, cache, blobs and mailer"
+                        "clock, cache, blobs, mailer and poster"
                     )
             arguments[parameter.name] = made
         actor = cls(**arguments)

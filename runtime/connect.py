@@ -8,7 +8,7 @@ from typing import Any
 from config.settings import Settings, without_password
 from runtime.context import Clock
 from runtime.errors import SettingError
-from runtime.ports import Blobs, Broker, Cache, Mailer, Store
+from runtime.ports import Blobs, Broker, Cache, Mailer, Poster, Store
 
 BROKERS = {"memory": "broker_memory", "amqp": "broker_amqp", "amqps": "broker_amqp"}
 STORES = {"sqlite": "store_sqlite", "postgresql": "store_postgres", "postgres": "store_postgres"}
@@ -75,4 +75,10 @@ def mailer(settings: Settings) -> Mailer:
     """Outgoing mail."""
     url = settings.embedded_path(settings.mail_url)
     made: Mailer = _driver("MAIL_URL", url, MAILERS).connect(url, sender=settings.mail_from)
+    return made
+
+
+def poster(settings: Settings) -> Poster:
+    """What webhooks are sent with."""
+    made: Poster = import_module("runtime.drivers.post_http").connect(settings.webhook_allowed_networks)
     return made

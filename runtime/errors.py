@@ -12,7 +12,7 @@
     │   └── PreconditionFailed · Unsupported · TooLarge · Throttled
     ├── Later                   a verdict: not now, try again after some seconds
     └── Unavailable             something needed is away; nothing was done, or its outcome is unknown
-        ├── BrokerAway · StoreAway (ConnectionLost · Locked) · CacheAway · BlobsAway · MailerAway
+        ├── BrokerAway · StoreAway (ConnectionLost · Locked) · CacheAway · BlobsAway · MailerAway · TargetAway
         ├── Overloaded          shed before it was looked at
         └── DeadlinePassed      no answer within the budget
 
@@ -218,6 +218,10 @@ class BlobsAway(Unavailable):
 
 class MailerAway(Unavailable):
     """The mail server does not answer, or refuses for now (a 4xx of RFC 5321)."""
+
+
+class TargetAway(Unavailable):
+    """An address that a user gave does not answer, or not in time."""
 
 
 class Overloaded(Unavailable):

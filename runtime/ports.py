@@ -712,3 +712,31 @@ class Mailer(Protocol):
         :raises MailerAway: try later.
         """
         ...
+
+
+# ------------------------------------------------------------------------------------------------ Poster
+
+
+class Poster(Protocol):
+    """Sends to addresses that users gave: never into a network that is not public, but for those that a setting allows.
+
+    An address is looked at when the connection is made, and the connection goes to what was looked at, so that a name
+    cannot mean something else in between. Redirects are not followed, proxies of the environment are not used.
+    """
+
+    async def close(self) -> None: ...
+
+    async def check(self, url: str) -> None:
+        """Whether anything can be sent there; a name that does not resolve now is taken.
+
+        :raises Invalid: `target.not_public`, or no such URL.
+        """
+        ...
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """The status of the answer, whose body is not read. 5 s for all of it, 64 KiB at most.
+
+        :raises Invalid: `target.not_public`, as above.
+        :raises TargetAway: no answer.
+        """
+        ...

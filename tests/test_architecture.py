@@ -32,7 +32,11 @@ VENDORS = {
 }
 """Vendor library → the one driver that knows it, in its file or in those of its parts."""
 
-THEIR_PARTS = {"yarl": {"amqp_wire"}, "aiohttp": {"blobs_s3", "blobs_cloudinary"}, "types_aiobotocore_s3": {"blobs_s3"}}
+THEIR_PARTS = {
+    "yarl": {"amqp_wire", "post_http"},
+    "aiohttp": {"blobs_s3", "blobs_cloudinary", "post_http"},
+    "types_aiobotocore_s3": {"blobs_s3"},
+}
 """What vendor libraries bring along and show in their own interface."""
 
 PARTS_OF_DRIVERS = {

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from actors.contracts.values import Cursor, Id, Limit, Name, Text, Time, Versions
-from runtime.message import Command, Event, Page, Private, Query
+from runtime.message import Command, Event, Grant, Page, Private, Query
 
 ProjectRole = Literal["owner", "editor", "viewer"]
 Key = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,10}$(?!\n)", description="2 to 10 of A–Z and 0–9")]
@@ -86,6 +86,15 @@ class EraseProject(Command[None], frozen=True, kw_only=True):
     """Remove the next of a deleted project's tasks, and in the end the project; what the task actor tells itself."""
 
     id: Id
+
+
+class VouchForProject(Query[Grant], frozen=True, kw_only=True):
+    """A grant `project` on a project that the caller takes part in: its value is their role.
+
+    Refuses `project.not_found`.
+    """
+
+    project_id: Id
 
 
 class ListMembers(Query[Page[Member]], frozen=True, kw_only=True):

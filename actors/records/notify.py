@@ -13,6 +13,7 @@ from actors.pages import After
 from actors.records.letter import LetterRecords
 from actors.records.live_log import LogRecords
 from actors.records.preference import PreferenceRecords
+from actors.records.webhook import WebhookRecords
 from runtime.ports import Session, Value
 
 
@@ -61,6 +62,7 @@ class NotifyRecords:
 
     :ivar preferences: what people chose to be told.
     :ivar letters: mails in the making.
+    :ivar webhooks: addresses that what happens is sent to.
     :ivar log: what happened, for those who listen live, and who takes part where.
     """
 
@@ -69,6 +71,7 @@ class NotifyRecords:
         self.preferences = PreferenceRecords(session)
         self.letters = LetterRecords(session)
         self.log = LogRecords(session)
+        self.webhooks = WebhookRecords(session)
 
     # ------------------------------------------------------------------------------------ people
 

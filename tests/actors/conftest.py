@@ -76,12 +76,16 @@ async def stage(database: str | None, run_id: str, tmp_path_factory: pytest.Temp
 async def town(database: str | None, run_id: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """The notify actor too, with its mail in a folder."""
     folder = tmp_path_factory.mktemp("mail")
-    settings = Settings(argon2="8,1,1", mail_url=f"file:{folder}", public_url=ORIGIN)
+    settings = Settings(
+        argon2="8,1,1", mail_url=f"file:{folder}", public_url=ORIGIN, webhook_allowed_networks="127.0.0.1/32"
+    )
     async with contextlib.AsyncExitStack() as stack:
         store_url = await stack.enter_async_context(schemas(database, f"town_{run_id}")) if database else None
         user = UserActor(settings=settings, sealer=Sealer(b"a key of the tests"))
         sealer = Sealer(b"a key of the tests")
-        notify = NotifyActor(settings=settings, mailer=connect.mailer(settings), sealer=sealer)
+        poster = connect.poster(settings)
+        stack.push_async_callback(poster.close)
+        notify = NotifyActor(settings=settings, mailer=connect.mailer(settings), sealer=sealer, poster=poster)
         task = task_actor(tmp_path_factory.mktemp("imports"))
         stage = await stack.enter_async_context(Stage(user, task, notify, store_url=store_url))
         yield Town(stage, folder)

@@ -44,6 +44,7 @@ NEW_USER = {"email": "{unique}@example.org", "password": "correct horse battery 
 PREFERENCES = {
     "channels": {"email": True, "sms": True, "in_app": True}, "events": {}, "quiet_hours": None, "digest": "off",
 }  # fmt: skip
+WEBHOOK = {"url": "http://receiver.example/", "events": ["task_created"], "project_id": "{project}"}
 
 #                                                                anon mem oth sus adm uns
 TABLE = (
@@ -119,6 +120,14 @@ TABLE = (
     Row("POST /v1/notifications/read", "notifications:write",   "401 204 204 401 204 403", {"ids": "all"}),
     Row("GET /v1/me/notification-preferences", "notifications:read", "401 200 200 401 200 403"),
     Row("PUT /v1/me/notification-preferences", "notifications:write", "401 200 200 401 200 403", PREFERENCES),
+    Row("POST /v1/webhooks", "notifications:write",             "401 201 404 401 404 403", WEBHOOK),
+    Row("GET /v1/webhooks", "notifications:read",               "401 200 200 401 200 403"),
+    Row("GET /v1/webhooks/{id}", "notifications:read",          "401 200 404 401 404 403"),
+    Row("PATCH /v1/webhooks/{id}", "notifications:write",       "401 200 404 401 404 403", {"active": False}),
+    Row("DELETE /v1/webhooks/{id}", "notifications:write",      "401 204 404 401 404 403"),
+    Row("POST /v1/webhooks/{id}/rotate-secret", "notifications:write", "401 200 404 401 404 403"),
+    Row("GET /v1/webhooks/{id}/deliveries", "notifications:read", "401 200 404 401 404 403"),
+    Row("POST /v1/webhooks/{id}/deliveries/{delivery_id}/redeliver", "notifications:write", "401 202 404 401 404 403"),
     # media
     Row("POST /v1/media", "media:write",                        "401 201 201 401 201 403", FILE),
     Row("POST /v1/media/uploads", "media:write",                "401 201 201 401 201 403", ANNOUNCED),

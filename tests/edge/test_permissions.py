@@ -121,6 +121,17 @@ class Member:
     async def _import(self) -> Any:
         return (await send(self.api, "POST", "/v1/imports", ARCHIVE)).json["id"]
 
+    async def _webhook(self) -> Any:
+        return await self._make("/v1/webhooks", {"url": "http://receiver.example/", "events": ["task_created"]})
+
+    async def _delivery(self) -> Any:
+        path = f"/v1/webhooks/{await self.thing('webhook')}/deliveries"
+        await self.thing("task")
+        async with asyncio.timeout(5):
+            while not (found := (await self.api("GET", path)).json["items"]):
+                await asyncio.sleep(0.02)
+        return found[0]["id"]
+
     async def unscoped(self, scope: str) -> Api:
         """Their API token with all scopes but that."""
         scopes = [each for each in get_args(Scope) if each != scope]

@@ -84,6 +84,7 @@ def _text(info: inspect.StrType, name: str) -> str:
         "KEY",
         "Europe/Berlin",
         "22:00",
+        "https://receiver.example/hook",
         "en",
         "none",
         "+4930123456",
