@@ -22,7 +22,7 @@ OVERTAKEN_S = 0.4
 """An ask that others have overtaken which were sent so much later is not in its queue any more."""
 
 QUIET_S = 1.0
-"""Nor is one whose type has not been answered for so long."""
+"""Nor is one whose type has not been answered for so long: that is an interruption, and no overload."""
 
 BUCKET_S = 1.0
 """Answers are counted in buckets of this length; the fuller one of the last two tells the rate."""
@@ -30,15 +30,16 @@ BUCKET_S = 1.0
 
 class _Kind:
     """:ivar slow_at: when the last slow answer came; before any there is no limit.
+    :ivar judged_from: from when on answers may be called slow; after an interruption a backlog is worked off first.
     :ivar heard_at: when the last answer came. :ivar newest: when the last sent of all that were answered was sent.
     """
 
-    __slots__ = ("answers", "before", "bucket_at", "heard_at", "limit", "newest", "slow_at", "under_way")
+    __slots__ = ("answers", "before", "bucket_at", "heard_at", "judged_from", "limit", "newest", "slow_at", "under_way")
 
     def __init__(self) -> None:
         self.under_way = 0
         self.limit = 0.0
-        self.slow_at = self.heard_at = self.newest = float("-inf")
+        self.slow_at = self.heard_at = self.newest = self.judged_from = float("-inf")
         self.bucket_at = 0.0
         self.answers = 0
         self.before = 0
@@ -70,10 +71,12 @@ class Pace:
             each.answers, each.bucket_at = 0, now
         if answered:
             each.answers += 1
+            if now - each.heard_at > QUIET_S:
+                each.judged_from = now + BUCKET_S
             each.heard_at, each.newest = now, max(each.newest, now - took_s)
         if took_s <= SLOW * budget_s:
             each.limit += 1
-        elif answered or took_s >= budget_s:
+        elif took_s >= budget_s or (answered and now >= each.judged_from):
             each.slow_at = now
             each.limit = max(each.answers, each.before) / BUCKET_S * ROOM * budget_s
 

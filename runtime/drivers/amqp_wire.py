@@ -363,7 +363,7 @@ class Wire:
 
     def flush(self) -> None:
         """Send what the tick has gathered so far."""
-        if self._out and not self.lost.done():
+        if self._out and not self._writer.transport.is_closing():
             self._writer.write(b"".join(self._out))
         self._out.clear()
 

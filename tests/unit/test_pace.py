@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runtime.errors import Overloaded
-from runtime.pace import FREE_S, LEAST, Pace
+from runtime.pace import FREE_S, LEAST, QUIET_S, Pace
 from runtime.telemetry import Metrics
 
 BUDGET_S = 8.0
@@ -17,6 +17,9 @@ class Edge:
     def __init__(self) -> None:
         self.pace = Pace(Metrics())
         self.now = 100.0
+        self.begin(1)
+        self.end(1, 0.1)
+        self.now += QUIET_S  # no interruption yet
 
     def begin(self, times: int, kind: str = "add") -> int:
         """How many were let in."""
@@ -49,6 +52,16 @@ def test_f22_after_a_slow_answer_as_many_as_were_answered_in_a_quarter_of_the_bu
     assert edge.begin(5000) == 80 - 60
     edge.end(10, 0.5)
     assert edge.begin(5000) == 10 + 10, "each quick answer makes room for one more"
+
+
+def test_f02_after_an_interruption_a_backlog_is_worked_off_before_anything_is_refused(edge: Edge) -> None:
+    edge.begin(100)
+    edge.now += 3
+    edge.end(50, 2.9)
+    assert edge.begin(100) == 100
+    edge.now += 1
+    edge.end(1, 2.0)
+    assert edge.begin(100) == 0
 
 
 def test_f22_only_its_own_type_is_limited(edge: Edge) -> None:
