@@ -94,7 +94,7 @@ class NotifyActor(People, Inbox, Mails, Live, Webhooks, Deliveries, Actor[Notify
         """Assignees and watchers; the creator when nobody is assigned."""
         due = event.task.due_at
         await tell(_news("task_due", event.audience_ids, event, lambda locale: due or ""), ctx)
-        await write_down(_of_task("task_due", event, remind_at=event.remind_at), ctx)
+        await happened(_of_task("task_due", event, remind_at=event.remind_at), ctx)
 
     @handles
     async def tell_of_comment(self, event: CommentAdded, ctx: Context[NotifyRecords]) -> None:
