@@ -19,6 +19,7 @@ from config.settings import Settings, about, load, names, settings_fields
 from runtime import stagehands
 from runtime.actor_verbs import add_actor_verbs
 from runtime.app import App, check_topology
+from runtime.dead_verbs import add_dead_verbs
 from runtime.errors import SettingError, StartError, TroupeError
 from runtime.processes import Processes
 from runtime.telemetry import configure_logging
@@ -134,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(verb=None)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     add_verbs(verbs)
+    add_dead_verbs(verbs)
     add_actor_verbs(verbs)
     return parser
 

@@ -1,4 +1,4 @@
-"""The verbs of the command line beside serving: check, actors, actor-key, secrets, dead, resync, why, new."""
+"""The verbs of the command line beside serving: check, actors, actor-key, secrets, resync, why, new."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from config.settings import Settings, is_secret, settings_fields, without_password
 from runtime import connect, stagehands
 from runtime.actor import Actor
 from runtime.app import build, check_topology, load_keys
 from runtime.context import system_clock
 from runtime.dispatch import Dispatch
-from runtime.errors import MessageError, SettingError, StartError, TroupeError
+from runtime.errors import SettingError, StartError, TroupeError
 from runtime.keys import Keys
-from runtime.message import decode_any
-from runtime.ports import Blobs, Cache, Mailer, ParkedRow, Store
+from runtime.ports import Blobs, Cache, Mailer, Store
 from runtime.telemetry import Metrics
 from runtime.why import why
 
@@ -55,21 +52,6 @@ def add_verbs(verbs: Subparsers) -> None:
     verb.add_argument("name")
     verb.add_argument("--into", default=".", metavar="DIR", help="root of the checkout; default: here")
     verb.set_defaults(verb=new_actor)
-    dead = verbs.add_parser("dead", help="dead letters: list, show, replay, discard")
-    actions = dead.add_subparsers(required=True, metavar="ACTION")
-    for name, run, help in (
-        ("list", dead_list, "newest first"),
-        ("show", dead_show, "one, with its body"),
-        ("replay", dead_replay, "let them be handled again, once"),
-        ("discard", dead_discard, "delete them"),
-    ):
-        action = actions.add_parser(name, help=help)
-        action.add_argument("--actor", required=True, help="whose")
-        if name == "list":
-            action.add_argument("--type", help="only this type of message")
-        else:
-            action.add_argument("ids", nargs="+", metavar="ID")
-        action.set_defaults(verb=run)
 
 
 async def check(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -124,7 +106,7 @@ async def _try_store(settings: Settings, name: str) -> None:
     cls = stagehands.actor_class(name)
     if cls.check is Actor.check:
         return
-    async with _store(settings, name) as store:
+    async with store_of(settings, name) as store:
         if not await store.migrated(stagehands.migrations(name, store.reader.dialect)):
             return  # no process of this version has run yet
         async with build(cls, settings, load_keys(settings, [name]), system_clock) as actor:
@@ -193,14 +175,15 @@ async def dispatch_of(settings: Settings, name: str) -> AsyncIterator[Dispatch]:
     """An actor and its store without a broker: what it emits waits in the outbox."""
     stagehands.chosen([name])
     keys = load_keys(settings, [name])
-    async with _store(settings, name) as store:
+    async with store_of(settings, name) as store:
         await store.migrate(stagehands.migrations(name, store.reader.dialect))
         async with build(stagehands.actor_class(name), settings, keys, system_clock) as actor:
             yield Dispatch(actor, store, key=keys.of(name), metrics=Metrics(), offer=lambda _: None)
 
 
 @asynccontextmanager
-async def _store(settings: Settings, name: str) -> AsyncIterator[Store]:
+async def store_of(settings: Settings, name: str) -> AsyncIterator[Store]:
+    """An actor's store, open."""
     (name,) = stagehands.chosen([name])
     store = connect.store(settings, name, system_clock)
     await store.open()
@@ -208,76 +191,6 @@ async def _store(settings: Settings, name: str) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
-
-
-async def dead_list(settings: Settings, arguments: argparse.Namespace) -> int:
-    """One line each."""
-    async with _store(settings, arguments.actor) as store:
-        after: str | None = None
-        while rows := await store.dead(type=arguments.type, after=after, limit=200):
-            for row in rows:
-                print(f"{row.id}  {row.type}  attempts {row.attempt}  {row.reason}")
-            after = rows[-1].id
-    return 0
-
-
-async def dead_show(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Everything about them, as JSON."""
-    async with dispatch_of(settings, arguments.actor) as dispatch:
-        for id in arguments.ids:
-            row = await _dead_letter(dispatch.store, arguments.actor, id)
-            print(msgspec.json.format(msgspec.json.encode(_shown(dispatch, row)), indent=2).decode())
-    return 0
-
-
-def _shown(dispatch: Dispatch, row: ParkedRow) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "id": row.id,
-        "type": row.type,
-        "attempts": row.attempt,
-        "reason": row.reason,
-        "first_failed_at": row.first_failed_at,
-        "last_failed_at": row.last_failed_at,
-    }
-    try:
-        envelope = dispatch.parking.received(row).envelope
-        shown |= {"trace": envelope.trace, "cause": envelope.cause, "body": decode_any(envelope.body)}
-    except (MessageError, msgspec.MsgspecError) as error:
-        shown["unreadable"] = str(error)
-    return shown
-
-
-async def dead_replay(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Make them due now."""
-    async with _store(settings, arguments.actor) as store:
-        for id in arguments.ids:
-            if not await store.revive(id):
-                raise _no_dead_letter(arguments.actor, id)
-            print(f"{id}: will be handled again")
-    return 0
-
-
-async def dead_discard(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Delete them."""
-    async with _store(settings, arguments.actor) as store:
-        for id in arguments.ids:
-            await _dead_letter(store, arguments.actor, id)
-            if not await store.unpark(id):
-                raise _no_dead_letter(arguments.actor, id)
-            print(f"{id}: gone")
-    return 0
-
-
-async def _dead_letter(store: Store, actor: str, id: str) -> ParkedRow:
-    """:raises SettingError: it is none."""
-    row = await store.parked(id)
-    if row is None or row.due_at is not None:
-        raise _no_dead_letter(actor, id)
-    return row
-
-
-def _no_dead_letter(actor: str, id: str) -> SettingError:
-    return SettingError(f"{actor} has no dead letter {id}")
 
 
 async def new_actor(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -52,7 +52,7 @@ PARTS_OF_DRIVERS = {
 }
 """Modules of `runtime/drivers` that are no driver: drivers may import these, and never each other."""
 
-WIRING = {"__main__", "actor_verbs", "app", "connect", "ops", "verbs", "why"}
+WIRING = {"__main__", "actor_verbs", "app", "connect", "dead_verbs", "ops", "verbs", "why"}
 """Modules of `runtime` that know the settings of this installation."""
 
 THIRD_PARTY = {

@@ -6,10 +6,16 @@ import asyncio
 import re
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
+from runtime import stagehands
+from runtime.connect import store_at
+from runtime.context import system_clock
+from runtime.ports import Parked, Store
 from tests.system.world import ROOT, Api, World
 
 USAGE, CANNOT_START = 2, 1
@@ -165,3 +171,33 @@ async def test_a_seed_says_how_far_it_is(embedded: World) -> None:
     code, _, errors = await embedded.run("seed", "--tasks", "many")
     assert code == USAGE
     assert "tasks" in errors
+
+
+async def test_dead_letters_are_listed_shown_replayed_and_discarded(embedded: World) -> None:
+    async with embedded_store(embedded, "task") as store:
+        names = [str(n) for n in range(3)]
+        await store.park([Parked(name, "task_due", b"x", 8, None, "it broke", letter=f"l{name}") for name in names])
+    code, output, _ = await embedded.run("dead", "list", "--actor", "task", "--type", "task_due")
+    assert (code, [line.split()[0] for line in output.splitlines()]) == (0, ["l2", "l1", "l0"])
+    code, output, _ = await embedded.run("dead", "show", "--actor", "task", "l1")
+    assert (code, '"reason": "it broke"' in output) == (0, True)
+    code, output, _ = await embedded.run("dead", "replay", "--actor", "task", "l1")
+    assert (code, output) == (0, "1 will be handled again\n")
+    code, output, _ = await embedded.run("dead", "discard", "--actor", "task", "--type", "task_due")
+    assert (code, output) == (0, "2 are gone\n")
+    for wrong in (["l1"], [], ["l1", "--type", "task_due"]):
+        code, _, errors = await embedded.run("dead", "replay", "--actor", "task", *wrong)
+        assert (code, "dead letter" in errors) == (2, True)
+
+
+@asynccontextmanager
+async def embedded_store(world: World, actor: str) -> AsyncIterator[Store]:
+    path = Path(world.settings["VAR_DIR"]) / f"{actor}.db"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store = store_at(f"sqlite:{path}", actor, system_clock)
+    await store.open()
+    try:
+        await store.migrate(stagehands.migrations(actor, "sqlite"))
+        yield store
+    finally:
+        await store.close()
