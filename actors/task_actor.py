@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -17,44 +16,39 @@ from actors.contracts.task import (
     RestoreTask,
     Task,
     TaskAccess,
-    TaskDeleted,
     TasksErased,
     UpdateTask,
     VouchForTask,
 )
-from actors.contracts.values import rfc3339
 from actors.pages import paged, place
-from actors.records.activity import Entry
-from actors.records.project import Board
-from actors.records.task import Seen, TaskRecords, TaskRow
+from actors.records.task import Seen, TaskRecords
 from actors.records.task_list import order, page
-from actors.requests import caller_of, check_match
-from actors.task_changes import add_follower, change_task, entry, tell_of_changes, tell_of_new
+from actors.requests import caller_of
+from actors.task_batches import Batches
+from actors.task_changes import change_task, tell_of_changes
 from actors.task_comments import Comments
+from actors.task_creation import create_tasks
+from actors.task_deletion import delete_tasks
 from actors.task_feed import Feed, note_changes
-from actors.task_fields import new_task, refusal_of
 from actors.task_history import History
 from actors.task_imports import Imports, ImportSettings
 from actors.task_labels import Labels
 from actors.task_links import Links
-from actors.task_mentions import Known, Mentions
 from actors.task_moves import Moves
 from actors.task_people import People
-from actors.task_places import position
 from actors.task_projects import ERASED_AT_ONCE, Projects
 from actors.task_quotas import Quotas, QuotaSettings
 from actors.task_relations import Relations, forget_relations
-from actors.task_reminders import Reminders, set_reminders
+from actors.task_reminders import Reminders
 from actors.task_rights import (
     EVERYONE,
     WRITERS,
-    barred,
     locked_task_for,
     no_task,
     task_for,
 )
 from actors.task_seed import Seeding
-from actors.task_series import followed, in_zone, with_occurrences
+from actors.task_series import with_occurrences
 from actors.task_summary import Summary
 from runtime.actor import Actor, every, handles
 from runtime.context import Context, ManyContext
@@ -75,6 +69,7 @@ class TaskActor(
     Projects,
     Labels,
     Links,
+    Batches,
     Relations,
     Moves,
     History,
@@ -134,42 +129,7 @@ class TaskActor(
         `quota.exceeded`, ids that the project does not have, and what cannot recur; emits TaskCreated, TaskAssigned and
         TaskCompleted.
         """
-        commands = await self._in_zones(commands, ctx)
-        refusals = await self._refusals_of(commands, ctx)
-        boards = await ctx.records.projects.reserve(_coming(commands, refusals))
-        boards = await self._check_room(commands, refusals, boards, ctx)
-        counts = _coming(commands, refusals)
-        answers: list[Task | Refusal] = []
-        tasks: list[TaskRow] = []
-        entries: list[Entry] = []
-        followers = []
-        for command, refusal, each in zip(commands, refusals, ctx.each, strict=True):
-            if refusal is not None:
-                answers.append(refusal)
-                continue
-            board, behind = boards[command.project_id], counts[command.project_id] - 1
-            counts[command.project_id] = behind
-            task = new_task(
-                command,
-                id=ctx.new_id(),
-                number=board.last_number - behind,
-                position=position(board.last_place - behind),
-                creator=each.caller.id,
-                now=ctx.now,
-            )
-            task, follower = followed(task, ctx.now) if task.status == "done" else (task, None)
-            if follower is not None:
-                followers.append((task, follower, each))
-            tasks.append(task)
-            view = task.view()
-            answers.append(view)
-            entries.append(tell_of_new(view, each))
-        await ctx.records.add(tasks)
-        await set_reminders(tasks, ctx)
-        await ctx.records.activity.add(entries)
-        for task, follower, each in followers:
-            await add_follower(task, follower, each)
-        return answers
+        return await create_tasks(commands, self._quotas, ctx)
 
     @handles(many=True)
     async def get(self, queries: Sequence[GetTask], ctx: ManyContext[TaskRecords]) -> list[Task | Refusal]:
@@ -202,17 +162,9 @@ class TaskActor(
 
         Refuses `task.not_found`, `auth.forbidden` and `request.precondition_failed`; emits TaskDeleted for each.
         """
-        seen = await locked_task_for(command.id, ctx, *WRITERS)
-        if seen.task.deleted_at is not None:
-            return
-        check_match(command.if_match, seen.task.version, "task")
-        views = [task.view() for task in await ctx.records.trash([command.id], ctx.now)]
-        await ctx.records.activity.add([entry(ctx, view, "deleted_at", None, view.deleted_at) for view in views])
-        audiences = await ctx.records.audience.of([view.id for view in views])
-        for view in views:
-            ctx.emit(
-                TaskDeleted(task=view, actor_id=ctx.caller.id, at=rfc3339(ctx.now), audience_ids=audiences[view.id])
-            )
+        (refusal,) = await delete_tasks([command], ctx)
+        if refusal is not None:
+            raise refusal
 
     @handles
     async def restore(self, command: RestoreTask, ctx: Context[TaskRecords]) -> Task:
@@ -240,67 +192,6 @@ class TaskActor(
         if gone:
             await forget_relations(gone, ctx)
             ctx.emit(TasksErased(task_ids=gone))
-
-    # ------------------------------------------------------------------------------------ what they share
-
-    async def _check_room(
-        self,
-        commands: Sequence[CreateTask],
-        refusals: list[Refusal | None],
-        boards: Mapping[str, Board],
-        ctx: ManyContext[TaskRecords],
-    ) -> Mapping[str, Board]:
-        """Refuse the last of those that are too many, and put their numbers back; the boards as they are then."""
-        projects, kept = ctx.records.projects, dict(boards)
-        for id, board in boards.items():
-            coming = [n for n, each in enumerate(commands) if each.project_id == id and refusals[n] is None]
-            surplus = len(coming) - await self._quotas.room(id, board, len(coming), projects)
-            if surplus <= 0:
-                continue
-            for n in coming[-surplus:]:
-                refusals[n] = self._quotas.no_more_tasks()
-            kept[id] = Board(board.last_number - surplus, board.last_place - surplus)
-            await projects.set_board(id, kept[id])
-        return kept
-
-    async def _in_zones(self, commands: Sequence[CreateTask], ctx: ManyContext[TaskRecords]) -> Sequence[CreateTask]:
-        """Where a task recurs, with a time zone."""
-        if not any(command.recurrence for command in commands):
-            return commands
-        zoned = []
-        for command, each in zip(commands, ctx.each, strict=True):
-            if command.recurrence is not None:
-                recurrence = await in_zone(command.recurrence, each.caller.id, ctx.records)
-                command = msgspec.structs.replace(command, recurrence=recurrence)  # the same, told fully
-            zoned.append(command)
-        return zoned
-
-    async def _refusals_of(self, commands: Sequence[CreateTask], ctx: ManyContext[TaskRecords]) -> list[Refusal | None]:
-        """For each new task, why it cannot be; None where it can."""
-        callers = [each.caller.id or "" for each in ctx.each]
-        asked = {(command.project_id, caller) for command, caller in zip(commands, callers, strict=True)}
-        asked |= {(command.project_id, id) for command in commands for id in command.assignee_ids}
-        roles = await ctx.records.projects.roles(asked)
-        mentions = [
-            Mentions(command.project_id, command.assignee_ids, command.label_ids, command.parent_id)
-            for command in commands
-        ]
-        if any(mentions):
-            # what is mentioned stays until the tasks are there; all boards, to lock them in one order
-            await ctx.records.projects.lock({project_id for project_id, _ in roles})
-            roles = await ctx.records.projects.roles(asked)
-        known = await Known.look_up(ctx.records, mentions, roles)
-        return [
-            barred(roles.get((command.project_id, caller)), *WRITERS)
-            or known.refusal(each)
-            or (refusal_of(command) if command.recurrence else None)
-            for command, caller, each in zip(commands, callers, mentions, strict=True)
-        ]
-
-
-def _coming(commands: Sequence[CreateTask], refusals: Sequence[Refusal | None]) -> Counter[str]:
-    """Project → how many of these tasks it gets."""
-    return Counter(each.project_id for each, refusal in zip(commands, refusals, strict=True) if refusal is None)
 
 
 async def _keep_attachments(attachments: Attachments, ctx: Context[TaskRecords]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -10,57 +11,161 @@ from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskCreated
 from actors.contracts.task_recurrence import NewRecurrence
 from actors.contracts.values import Versions
 from actors.records.activity import Entry
-from actors.records.task import Link, TaskRecords, TaskRow
-from actors.requests import check_match
+from actors.records.task import Link, Seen, TaskRecords, TaskRow
+from actors.requests import caller_of, check_match
 from actors.task_fields import changed_task
 from actors.task_mentions import Known, Mentions
 from actors.task_places import position
 from actors.task_reminders import change_reminders, set_reminders
-from actors.task_rights import WRITERS, check_kept, task_for
+from actors.task_rights import WRITERS, check_kept, forbidden, no_task
 from actors.task_series import Follower, counted_from, followed, following_row, in_zone, refusal
 from runtime.context import Context
-from runtime.errors import Conflict
+from runtime.errors import Conflict, Refusal
+
+LISTING: Final = ("assignee_ids", "label_ids", "parent_id")
+"""Fields that hold ids of what must be there."""
+
+
+class Wish(NamedTuple):
+    """What someone wants of a task.
+
+    :ivar wanted: from the task as it is to what it should be; asked again when someone else was faster. May refuse.
+    """
+
+    id: str
+    wanted: Callable[[TaskRow], UpdateTask]
+    if_match: Versions = None
 
 
 async def change_task(
     id: str, wanted: Callable[[TaskRow], UpdateTask], ctx: Context[TaskRecords], *, if_match: Versions = None
 ) -> Task:
-    """Change fields of a task; without a difference nothing happens.
+    """Change fields of a task; see `change_tasks`. Raises what that refuses."""
+    (answer,) = await change_tasks([Wish(id, wanted, if_match)], ctx)
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer
+
+
+async def change_tasks(wishes: Sequence[Wish], ctx: Context[TaskRecords]) -> list[Task | Refusal]:
+    """Change fields of tasks, one after the other; without a difference nothing happens.
 
     Refuses `task.not_found`, `auth.forbidden`, `task.deleted`, `request.precondition_failed`, `task.parent_cycle` and
-    ids that the project does not have; emits TaskUpdated, TaskAssigned and TaskCompleted, and TaskCreated for the next
-    one of a series.
-
-    :param wanted: from the task as it is to what it should be; asked again when someone else was faster.
+    ids that the project does not have, and what cannot recur; emits TaskUpdated, TaskAssigned and TaskCompleted, and
+    TaskCreated for the next one of a series.
     """
-    while True:
-        seen = await task_for(id, ctx, *WRITERS)
-        before = seen.task
+    caller = caller_of(ctx)
+    answers: dict[int, Task | Refusal] = {}
+    while len(answers) < len(wishes):
+        waiting = {n: wish for n, wish in enumerate(wishes) if n not in answers}
+        found = await ctx.records.seen({(wish.id, caller) for wish in waiting.values()})
+        seen = {each.task.id: each for each in found.values()}
+        attempt = _Attempt(seen, ctx)
+        made = await attempt.make(waiting)
+        changes = [(each.task, attempt.present[id]) for id, each in seen.items() if attempt.present[id] != each.task]
+        written = await ctx.records.change(changes) if changes else set()
+        raced = {was.id for was, _ in changes} - written  # someone else was faster: look at what they made of it
+        answers |= {n: answer for n, answer in made.items() if wishes[n].id not in raced}
+        for was, now in changes:
+            if was.id in written:
+                await change_reminders(was, now, ctx)
+        await tell_of_changes([step for step in attempt.steps if step[1].id in written], ctx)
+        for task, follower in attempt.followers:
+            if task.id in written:
+                await add_follower(task, follower, ctx)
+    return [answers[n] for n in range(len(wishes))]
+
+
+class _Attempt:
+    """What becomes of tasks, if nobody else changes them meanwhile.
+
+    :ivar present: each task as it is after what was wished until now.
+    :ivar steps: (was, is, changed fields) of each wish that makes a difference.
+    :ivar followers: tasks that were completed, with the next of their series.
+    """
+
+    def __init__(self, seen: Mapping[str, Seen], ctx: Context[TaskRecords]) -> None:
+        self.present = {id: each.task for id, each in seen.items()}
+        self.steps: list[tuple[Task, Task, list[str]]] = []
+        self.followers: list[tuple[TaskRow, Follower]] = []
+        self._seen = seen
+        self._ctx = ctx
+
+    async def make(self, wishes: Mapping[int, Wish]) -> dict[int, Task | Refusal]:
+        """The answers."""
+        answers: dict[int, Task | Refusal] = {}
+        commands: dict[int, UpdateTask] = {}
+        for n, wish in wishes.items():
+            try:
+                commands[n] = self._command(wish)
+            except Refusal as refusal:
+                answers[n] = refusal
+        known = await self._look_up(list(commands.values()), alone=len(wishes) == 1)
+        for n, command in commands.items():
+            try:
+                answers[n] = await self._step(command, known)
+            except Refusal as refusal:
+                answers[n] = refusal
+        return answers
+
+    def _command(self, wish: Wish) -> UpdateTask:
+        seen = self._seen.get(wish.id)
+        if seen is None:
+            raise no_task()
+        if seen.role not in WRITERS:
+            raise forbidden()
         check_kept(seen)
-        check_match(if_match, before.version, "task")
-        command = wanted(before)
+        check_match(wish.if_match, seen.task.version, "task")
+        return wish.wanted(seen.task)
+
+    async def _look_up(self, commands: Sequence[UpdateTask], *, alone: bool) -> Known | None:
+        """What is there of all that they mention; None when they mention nothing.
+
+        What is mentioned stays until it is written down, and no two changes make a circle together. Who changes several
+        tasks holds their boards in any case, lest two wait for each other's.
+        """
+        mentions = [self._mentions(command, LISTING) for command in commands]
+        records, projects = self._ctx.records, {each.project_id for each in mentions}
+        if any(mentions) or not alone:
+            await records.projects.lock(projects)
+        if not any(mentions):
+            return None
+        asked = {(each.project_id, id) for each in mentions for id in each.assignee_ids}
+        return await Known.look_up(records, mentions, await records.projects.roles(asked) if asked else {})
+
+    async def _step(self, command: UpdateTask, known: Known | None) -> Task:
+        before, watching = self.present[command.id], self._seen[command.id].watching
         if isinstance(command.recurrence, NewRecurrence):
-            recurrence = await in_zone(command.recurrence, before.created_by, ctx.records)
+            recurrence = await in_zone(command.recurrence, before.created_by, self._ctx.records)
             command = msgspec.structs.replace(command, recurrence=recurrence)
-        after, changed = changed_task(command, before, ctx.now)
-        if not changed:
-            return seen.view()
-        await _check(command, before, changed, ctx.records)
+        after, changed = changed_task(command, before, self._ctx.now)
+        mentions = self._mentions(command, changed)
+        if known is not None and mentions:
+            unknown = known.refusal(mentions)
+            if unknown is not None:
+                raise unknown
+            parent = mentions.parent_id
+            if parent and before.id in await self._ctx.records.ancestors(parent):
+                raise Conflict("task.parent_cycle", "a task cannot be below itself")
         if {"recurrence", "due_at", "start_at"}.intersection(changed):
-            refused = refusal(after.recurrence, counted_from(after), anew="recurrence" in changed)
-            if refused is not None:
-                raise refused
-        after, follower = completed(after, changed, ctx.now)
+            wrong = refusal(after.recurrence, counted_from(after), anew="recurrence" in changed)
+            if wrong is not None:
+                raise wrong
+        after, follower = completed(after, changed, self._ctx.now)
         if follower is not None:  # what it mentions stays until it is there; and boards are locked before tasks
-            await ctx.records.projects.lock([before.project_id])
-        if await ctx.records.change([(before, after)]):
-            break
-    await change_reminders(before, after, ctx)
-    view = after.view(watching=seen.watching)
-    await tell_of_changes([(seen.view(), view, changed)], ctx)
-    if follower is not None:
-        await add_follower(after, follower, ctx)
-    return view
+            await self._ctx.records.projects.lock([before.project_id])
+            self.followers.append((after, follower))
+        view = after.view(watching=watching)
+        if changed:
+            self.steps.append((before.view(watching=watching), view, changed))
+            self.present[command.id] = after
+        return view
+
+    def _mentions(self, command: UpdateTask, fields: Container[str]) -> Mentions:
+        """The ids in these fields of a change."""
+        listed = [getattr(command, field) or () if field in fields else () for field in LISTING]
+        assignees, labels, parent = listed
+        return Mentions(self.present[command.id].project_id, assignees, labels, parent or None)
 
 
 def completed(task: TaskRow, changed: Sequence[str], now: int) -> tuple[TaskRow, Follower | None]:
@@ -76,28 +181,6 @@ async def add_follower(task: TaskRow, follower: Follower, ctx: Context[TaskRecor
     await ctx.records.add([row])
     await set_reminders([row], ctx)
     await ctx.records.activity.add([tell_of_new(row.view(), ctx)])
-
-
-async def _check(command: UpdateTask, task: TaskRow, changed: Sequence[str], records: TaskRecords) -> None:
-    """What is newly mentioned must be there, and a parent must not be below the task."""
-
-    def mentioned(field: str) -> Sequence[str]:
-        ids = getattr(command, field)
-        return ids if field in changed and ids else ()
-
-    project, assignees = task.project_id, mentioned("assignee_ids")
-    parent = command.parent_id if "parent_id" in changed and command.parent_id else None
-    mentions = Mentions(project, assignees, mentioned("label_ids"), parent)
-    if not mentions:
-        return
-    # what is mentioned stays until it is written down, and no two changes make a circle together
-    await records.projects.lock([project])
-    members = await records.projects.roles([(project, id) for id in assignees]) if assignees else {}
-    refusal = (await Known.look_up(records, [mentions], members)).refusal(mentions)
-    if refusal is not None:
-        raise refusal
-    if parent and task.id in await records.ancestors(parent):
-        raise Conflict("task.parent_cycle", "a task cannot be below itself")
 
 
 async def tell_of_changes(changes: Sequence[tuple[Task, Task, list[str]]], ctx: Context[TaskRecords]) -> None:

@@ -11,11 +11,11 @@ from typing import Any, NoReturn, get_origin
 import msgspec
 
 from actors.contracts.values import Upload
-from edge import faults
 from edge.body import decode_json
 from edge.headers import Headers, if_match
 from edge.problems import MAX_FAULTS, Problem, invalid, malformed, not_found
 from edge.route import Route
+from runtime import faults
 from runtime.errors import Fault
 from runtime.message import Request
 

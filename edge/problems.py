@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from edge.answer import Answer
-from runtime.errors import Fault, Kind, Unavailable
+from runtime.errors import STATUS, Fault, Kind, Unavailable
 from runtime.message import Failed, Refuse, failed
 
 MEDIA_TYPE = "application/problem+json"
@@ -18,26 +18,7 @@ MEDIA_TYPE = "application/problem+json"
 MAX_FAULTS = 100
 """How many faults one document names, at most."""
 
-_STATUS = {
-    Kind.MALFORMED: 400,
-    Kind.INVALID: 422,
-    Kind.UNAUTHENTICATED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.NOT_FOUND: 404,
-    Kind.GONE: 410,
-    Kind.CONFLICT: 409,
-    Kind.PRECONDITION_FAILED: 412,
-    Kind.UNSUPPORTED: 415,
-    Kind.TOO_LARGE: 413,
-    Kind.THROTTLED: 429,
-    Kind.UNAVAILABLE: 503,
-    Kind.OVERLOADED: 503,
-    Kind.TIMEOUT: 504,
-    Kind.INTERNAL: 500,
-}
-
-
-_KINDS = {status: kind for kind, status in _STATUS.items()}
+_KINDS = {status: kind for kind, status in STATUS.items()}
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}):
@@ -134,7 +115,7 @@ def internal() -> Problem:
 
 def of_failed(reply: Failed, actor: str, *, replayed: bool) -> Problem:
     """What an actor's no says to a client."""
-    status = _STATUS[Kind(reply.kind)]
+    status = STATUS[Kind(reply.kind)]
     if status == 500:
         return internal()
     headers: list[tuple[str, str]] = []

@@ -23,7 +23,9 @@ safe, answered with 500 where it is not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -46,6 +48,26 @@ class Kind(StrEnum):
     OVERLOADED = "overloaded"
     TIMEOUT = "timeout"
     INTERNAL = "internal"
+
+
+STATUS: Final[Mapping[Kind, int]] = {
+    Kind.MALFORMED: 400,
+    Kind.INVALID: 422,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.GONE: 410,
+    Kind.CONFLICT: 409,
+    Kind.PRECONDITION_FAILED: 412,
+    Kind.UNSUPPORTED: 415,
+    Kind.TOO_LARGE: 413,
+    Kind.THROTTLED: 429,
+    Kind.UNAVAILABLE: 503,
+    Kind.OVERLOADED: 503,
+    Kind.TIMEOUT: 504,
+    Kind.INTERNAL: 500,
+}
+"""The status of HTTP (RFC 9110) that says each."""
 
 
 class Fault(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from actors.contracts.task import (
     WatchTask,
 )
 from actors.contracts.task_activity import ListActivity, UndoActivity
+from actors.contracts.task_batch import BatchTasks
 from actors.contracts.task_change import ListChanges
 from actors.contracts.task_comment import AddComment, DeleteComment, ListComments, UpdateComment
 from actors.contracts.task_label import CreateLabel, DeleteLabel, ListLabels, UpdateLabel
@@ -49,6 +50,7 @@ ROUTES: tuple[Route, ...] = (
     patch("/v1/labels/{id}", UpdateLabel, scope="tasks:write"),
     delete("/v1/labels/{id}", DeleteLabel, scope="tasks:write"),
     post("/v1/tasks", CreateTask, scope="tasks:write", created="/v1/tasks/{id}"),
+    post("/v1/tasks/batch", BatchTasks, scope="tasks:write"),
     get("/v1/tasks", ListTasks, scope="tasks:read"),
     get("/v1/tasks/{id}", GetTask, scope="tasks:read"),
     patch("/v1/tasks/{id}", UpdateTask, scope="tasks:write"),

@@ -101,6 +101,13 @@ TABLE = (
     Row("GET /v1/tasks/{id}", "tasks:read",                     "401 200 404 401 404 403"),
     Row("PATCH /v1/tasks/{id}", "tasks:write",                  "401 200 404 401 404 403", {"title": "New"}),
     Row("DELETE /v1/tasks/{id}", "tasks:write",                 "401 204 404 401 404 403"),
+    Row("POST /v1/tasks/batch", "tasks:write",                  "401 200 200 401 200 403", {"operations": [{"op": "delete", "id": "x"}]}),
+    Row("POST /v1/tasks/{id}/move", "tasks:write",              "401 200 404 401 404 403", {"status": "done"}),
+    Row("PUT /v1/tasks/{id}/relations/{kind}/{other_id}", "tasks:write", "401 409 404 401 404 403"),  # to itself
+    Row("DELETE /v1/tasks/{id}/relations/{kind}/{other_id}", "tasks:write", "401 200 404 401 404 403"),
+    Row("GET /v1/tasks/{id}/activity", "tasks:read",            "401 200 404 401 404 403"),
+    Row("POST /v1/activity/{id}/undo", "tasks:write",           "401 409 404 401 404 403"),  # that it came to be
+    Row("GET /v1/changes", "tasks:read",                        "401 200 200 401 200 403"),
     Row("POST /v1/tasks/{id}/restore", "tasks:write",           "401 200 404 401 404 403"),
     Row("PUT /v1/tasks/{id}/assignees/{user_id}", "tasks:write", "401 200 404 401 404 403"),
     Row("DELETE /v1/tasks/{id}/assignees/{user_id}", "tasks:write", "401 200 404 401 404 403"),

@@ -100,6 +100,14 @@ class Member:
     async def _task(self) -> Any:
         return await self._make("/v1/tasks", {"project_id": await self.thing("project"), "title": "Land"})
 
+    async def _route(self) -> str:
+        """A kind of relation."""
+        return "relates"
+
+    async def _activity(self) -> Any:
+        listed = await self.api("GET", f"/v1/tasks/{await self.thing('task')}/activity")
+        return listed.json["items"][0]["id"]
+
     async def _comment(self) -> Any:
         return await self._make(f"/v1/tasks/{await self.thing('task')}/comments", {"body": "Mind the dust"})
 

@@ -1,0 +1,133 @@
+"""Batches: the part of the task actor that does many things in one transaction, each as if it were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from itertools import groupby, islice
+from typing import Any, Final
+
+import msgspec
+
+from actors.contracts.task import CreateTask, DeleteTask, Task, UpdateTask
+from actors.contracts.task_batch import (
+    OPERATIONS,
+    BatchResult,
+    BatchResults,
+    BatchTasks,
+    OperationFault,
+    OperationProblem,
+)
+from actors.records.task import TaskRecords, TaskRow
+from actors.task_changes import Wish, change_tasks
+from actors.task_creation import create_tasks
+from actors.task_deletion import delete_tasks
+from actors.task_quotas import Limited, Quotas
+from runtime.actor import handles
+from runtime.context import Context, ManyContext
+from runtime.errors import STATUS, Fault, Invalid, Refusal
+from runtime.faults import fields_of, in_object
+
+Single = CreateTask | UpdateTask | DeleteTask
+
+MOST_FAULTS: Final = 100
+"""Faults of one operation that are told, at most."""
+
+_SINGLE: Final[dict[str, type[Single]]] = dict(zip(OPERATIONS, (CreateTask, UpdateTask, DeleteTask), strict=True))
+_FIELDS: Final = {
+    op: {name: field for name, field in fields_of(single).items() if name != "if_match"}
+    for op, single in _SINGLE.items()
+}
+"""What an operation can have beside `op`."""
+
+
+class Batches(Limited):
+    """Handler of batches."""
+
+    @handles
+    async def batch(self, command: BatchTasks, ctx: Context[TaskRecords]) -> BatchResults:
+        """Create, update and delete tasks, one after the other. What is refused stops none of the others.
+
+        Refuses an unknown `op` and a missing `id` as a whole; emits what the calls for one task do.
+        """
+        _check(command.operations)
+        read = [_read(operation) for operation in command.operations]
+        results: list[BatchResult] = []
+        for _, run in groupby(enumerate(read), _together):
+            results += await _done([each for _, each in run], self._quotas, ctx)
+        return BatchResults(results=results)
+
+
+def _check(operations: Sequence[dict[str, Any]]) -> None:
+    """Refuses `request.invalid` when what is wanted of some task is not known, or of which one."""
+    faults = list(islice(_faults(operations), MOST_FAULTS))
+    if faults:
+        raise Invalid("request.invalid", "The request breaks a rule.", faults=tuple(faults))
+
+
+def _faults(operations: Sequence[dict[str, Any]]) -> Iterator[Fault]:
+    for n, operation in enumerate(operations):
+        if "op" not in operation:
+            yield Fault(f"/operations/{n}/op", "is missing")
+        elif operation["op"] not in OPERATIONS:
+            yield Fault(f"/operations/{n}/op", f"must be one of {', '.join(OPERATIONS)}")
+        elif operation["op"] != "create" and operation.get("id") is None:
+            yield Fault(f"/operations/{n}/id", "is missing")
+
+
+def _read(operation: dict[str, Any]) -> Single | Refusal:
+    """What the call for one task would be."""
+    op = operation["op"]
+    fields, creates = _FIELDS[op], op == "create"
+    values = {name: value for name, value in operation.items() if name != "op"}
+    faults = tuple(islice(in_object(values, fields, null_is_default=creates), MOST_FAULTS))
+    if faults:
+        return Invalid("request.invalid", "The operation breaks a rule.", faults=faults)
+    if creates:
+        values = {name: value for name, value in values.items() if value is not None}
+    return msgspec.convert(values, _SINGLE[op])
+
+
+def _together(numbered: tuple[int, Single | Refusal]) -> tuple[type[Any], int]:
+    """Those with the same answer, one after the other, are done at once.
+
+    A task that gets a parent is changed alone: whether that makes a circle depends on all that came before.
+    """
+    n, each = numbered
+    return type(each), n if isinstance(each, UpdateTask) and isinstance(each.parent_id, str) else -1
+
+
+async def _done(run: Sequence[Single | Refusal], quotas: Quotas, ctx: Context[TaskRecords]) -> list[BatchResult]:
+    """:param run: all of one type."""
+    creations = [each for each in run if isinstance(each, CreateTask)]
+    if creations:
+        many = ManyContext(ctx.records, [ctx] * len(creations), now=ctx.now, new_id=ctx.new_id)
+        return [_result(each, 201) for each in await create_tasks(creations, quotas, many)]
+    changes = [each for each in run if isinstance(each, UpdateTask)]
+    if changes:
+        return [_result(each, 200) for each in await change_tasks([_wish(each) for each in changes], ctx)]
+    deletions = [each for each in run if isinstance(each, DeleteTask)]
+    if deletions:
+        return [_result(each, 204) for each in await delete_tasks(deletions, ctx)]
+    return [_result(each, 0) for each in run if isinstance(each, Refusal)]
+
+
+def _wish(change: UpdateTask) -> Wish:
+    def wanted(task: TaskRow) -> UpdateTask:
+        return change
+
+    return Wish(change.id, wanted)
+
+
+def _result(answer: Task | Refusal | None, status: int) -> BatchResult:
+    """:param status: of success."""
+    if isinstance(answer, Task):
+        return BatchResult(status=status, task=answer)
+    if answer is None:
+        return BatchResult(status=status)
+    status = STATUS[answer.kind]
+    problem = OperationProblem(title=HTTPStatus(status).phrase, status=status, detail=answer.detail, code=answer.code)
+    if answer.faults:
+        errors = [OperationFault(pointer=fault.pointer, detail=fault.detail) for fault in answer.faults]
+        problem = msgspec.structs.replace(problem, errors=errors)
+    return BatchResult(status=status, problem=problem)
