@@ -21,8 +21,9 @@ from actors.contracts.task import (
     VouchForTask,
 )
 from actors.pages import paged, place
-from actors.records.task import Seen, TaskRecords
+from actors.records.task import TaskRecords
 from actors.records.task_list import order, page
+from actors.records.task_row import Seen
 from actors.requests import caller_of
 from actors.task_batches import Batches
 from actors.task_changes import change_task, tell_of_changes

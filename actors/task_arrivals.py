@@ -14,7 +14,8 @@ from actors.records.activity import Entry
 from actors.records.comment import CommentRow
 from actors.records.imports import ImportRow
 from actors.records.project import Board
-from actors.records.task import TaskRecords, TaskRow
+from actors.records.task import TaskRecords
+from actors.records.task_row import TaskRow
 from actors.task_feed import note_changes
 from actors.task_fields import new_task
 from actors.task_places import position

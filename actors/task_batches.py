@@ -18,7 +18,8 @@ from actors.contracts.task_batch import (
     OperationFault,
     OperationProblem,
 )
-from actors.records.task import TaskRecords, TaskRow
+from actors.records.task import TaskRecords
+from actors.records.task_row import TaskRow
 from actors.task_changes import Wish, change_tasks
 from actors.task_creation import create_tasks
 from actors.task_deletion import delete_tasks

@@ -11,7 +11,8 @@ from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskCreated
 from actors.contracts.task_recurrence import NewRecurrence
 from actors.contracts.values import Versions
 from actors.records.activity import Entry
-from actors.records.task import Link, Seen, TaskRecords, TaskRow
+from actors.records.task import Link, TaskRecords
+from actors.records.task_row import Seen, TaskRow
 from actors.requests import caller_of, check_match
 from actors.task_fields import changed_task
 from actors.task_mentions import Known, Mentions

@@ -10,7 +10,8 @@ import msgspec
 from actors.contracts.task import CreateTask, Task
 from actors.records.activity import Entry
 from actors.records.project import Board
-from actors.records.task import TaskRecords, TaskRow
+from actors.records.task import TaskRecords
+from actors.records.task_row import TaskRow
 from actors.task_changes import add_follower, tell_of_new
 from actors.task_fields import new_task, refusal_of
 from actors.task_mentions import Known, Mentions

@@ -13,7 +13,8 @@ from actors.contracts.task_project import MemberAdded, MemberRemoved, ProjectUpd
 from actors.contracts.values import milliseconds, rfc3339
 from actors.pages import cursor, place
 from actors.records.feed import ChangeRow
-from actors.records.task import TaskRecords, TaskRow
+from actors.records.task import TaskRecords
+from actors.records.task_row import TaskRow
 from actors.requests import caller_of
 from runtime.actor import every, handles
 from runtime.context import Context

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from actors.contracts.task import CreateTask, UpdateTask
 from actors.contracts.values import milliseconds
 from actors.records.series import shown
-from actors.records.task import EMPTY, TaskRow, as_list, ids, list_text
+from actors.records.task_row import EMPTY, TaskRow, as_list, ids, list_text
 from actors.task_series import begun, refusal, still_followed
 from runtime.errors import Invalid
 

@@ -11,7 +11,8 @@ from actors.contracts.task_activity import Activity, ListActivity, UndoActivity
 from actors.contracts.task_move import MoveTask
 from actors.pages import paged, place
 from actors.records.activity import Entry
-from actors.records.task import TaskRecords, TaskRow
+from actors.records.task import TaskRecords
+from actors.records.task_row import TaskRow
 from actors.requests import caller_of
 from actors.task_changes import change_task
 from actors.task_moves import move_back, move_task

@@ -12,7 +12,8 @@ from actors.contracts.task import (
     UpdateTask,
     WatchTask,
 )
-from actors.records.task import TaskRecords, ids
+from actors.records.task import TaskRecords
+from actors.records.task_row import ids
 from actors.requests import caller_of, check_match
 from actors.task_changes import change_task
 from actors.task_feed import note_changes

@@ -13,7 +13,8 @@ from actors.contracts.task_move import MoveTask
 from actors.contracts.values import rfc3339
 from actors.records.board import Standing
 from actors.records.project import Board
-from actors.records.task import Seen, TaskRecords, TaskRow, as_list, ids
+from actors.records.task import TaskRecords
+from actors.records.task_row import Seen, TaskRow, as_list, ids
 from actors.task_changes import add_follower, completed, tell_of_changes
 from actors.task_fields import changed_task
 from actors.task_places import LONGEST, position, spread

@@ -10,7 +10,8 @@ import msgspec
 from actors.contracts.task import Relation, RelationType, Task
 from actors.contracts.task_relation import RelateTask, UnrelateTask
 from actors.contracts.values import Versions
-from actors.records.task import Seen, TaskRecords, TaskRow
+from actors.records.task import TaskRecords
+from actors.records.task_row import Seen, TaskRow
 from actors.requests import check_match
 from actors.task_changes import tell_of_changes
 from actors.task_rights import WRITERS, check_kept, locked_tasks_for, task_for

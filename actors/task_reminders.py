@@ -7,7 +7,8 @@ from typing import Final
 
 from actors.contracts.task_reminder import Remind, TaskDue
 from actors.contracts.values import rfc3339
-from actors.records.task import TaskRecords, TaskRow, times
+from actors.records.task import TaskRecords
+from actors.records.task_row import TaskRow, times
 from runtime.actor import every, handles
 from runtime.context import Context, ManyContext
 from runtime.message import Tick

@@ -7,7 +7,8 @@ from typing import Final
 
 from actors.contracts.task_project import ProjectRole
 from actors.records.project import ProjectRow
-from actors.records.task import Seen, TaskRecords
+from actors.records.task import TaskRecords
+from actors.records.task_row import Seen
 from actors.requests import caller_of
 from runtime.context import Context
 from runtime.errors import Conflict, Forbidden, NotFound, Refusal

@@ -13,7 +13,8 @@ from actors.contracts.task_seed import Seed
 from actors.records.comment import CommentRow
 from actors.records.project import ProjectRow
 from actors.records.seed import SeedRecords, Watching
-from actors.records.task import TaskRecords, TaskRow, list_text
+from actors.records.task import TaskRecords
+from actors.records.task_row import TaskRow, list_text
 from actors.task_places import position
 from runtime.actor import handles
 from runtime.context import Context

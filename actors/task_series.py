@@ -14,7 +14,8 @@ from actors.contracts.task import Task
 from actors.contracts.task_recurrence import NewRecurrence
 from actors.contracts.values import is_zone, milliseconds, rfc3339
 from actors.records.series import Series, series_of
-from actors.records.task import EMPTY, Seen, TaskRecords, TaskRow, list_text, times
+from actors.records.task import TaskRecords
+from actors.records.task_row import EMPTY, Seen, TaskRow, list_text, times
 from actors.recurrence import LAST_YEAR, Rule, instant
 from actors.recurrence_text import RuleError, rule_of
 from runtime.errors import Fault, Invalid

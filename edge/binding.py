@@ -44,7 +44,7 @@ class Binder:
         self._message = route.message
         self._has_body = route.has_body
         self._null_is_default = route.method == "POST"
-        self._nested = tuple(name for name, field in self.fields.items() if faults.holds_struct(field.type))
+        self._nested = tuple(name for name, field in self.fields.items() if faults.holds_object(field.type))
         caps = {name: faults.max_bytes(field.type) for name, field in self.fields.items()}
         self._capped = {name: cap for name, cap in caps.items() if cap is not None}
         self._times = tuple(name for name, field in self.fields.items() if faults.holds_time(field.type))

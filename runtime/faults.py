@@ -54,6 +54,7 @@ def in_value(value: Any, tp: Any, pointer: str) -> Iterator[Fault]:
         if below:
             yield from below
             return
+        yield from _too_large(value, pointer)
     if isinstance(value, list):
         item = item_type(tp)
         longest = _limit(tp, "max_length")
@@ -77,6 +78,18 @@ def in_value(value: Any, tp: Any, pointer: str) -> Iterator[Fault]:
             yield Fault(pointer, f"must be {describe(tp)}")
         elif isinstance(converted, datetime) and not known_to_utc(converted):
             yield Fault(pointer, "must lie between the years 1 and 9999 in UTC")
+
+
+def _too_large(value: Any, pointer: str) -> Iterator[Fault]:
+    """Numbers in a free object that no message can carry."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _too_large(each, _below(pointer, name))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _too_large(each, f"{pointer}/{index}")
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        yield Fault(pointer, "must be a number of at most 64 bits")
 
 
 def kinds(tp: Any) -> list[Any]:
@@ -130,10 +143,12 @@ def known_to_utc(time: datetime) -> bool:
     return True
 
 
-def holds_struct(tp: Any) -> bool:
-    """Whether values of this type have objects with fixed fields inside."""
+def holds_object(tp: Any) -> bool:
+    """Whether values of this type have objects inside: with fixed fields, or free ones with any values."""
     return any(
-        (isinstance(each, type) and issubclass(each, msgspec.Struct)) or any(map(holds_struct, get_args(each)))
+        each is Any
+        or (isinstance(each, type) and issubclass(each, msgspec.Struct))
+        or any(map(holds_object, get_args(each)))
         for each, _ in _members(tp)
     )
 

@@ -8,7 +8,7 @@ import msgspec
 
 from actors.contracts.task_label import Label
 from actors.records.project import ProjectRow
-from actors.records.task import COLUMNS, TaskRow, ids, words_of
+from actors.records.task_row import COLUMNS, TaskRow, ids, words_of
 from runtime.ports import Session
 
 Watching = tuple[str, str]

@@ -10,7 +10,7 @@ import msgspec
 from actors.contracts.task import ListTasks
 from actors.contracts.values import milliseconds
 from actors.records import words
-from actors.records.task import SEEN, Seen, TaskRow, seen_of
+from actors.records.task_row import SEEN, Seen, TaskRow, seen_of
 from runtime.ports import Session, Value
 
 LAST: Final = (1 << 53) - 1
