@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from edge.shared_tokens import APART_MS, KEPT_MS, SharedTokens
 from runtime.actor import handles
 from runtime.client import Client
 from runtime.context import Clock, Context, system_clock
+from runtime.drivers import cache_redis
 from runtime.drivers.cache_memory import MemoryCache
 from runtime.errors import Unauthenticated, Unavailable
 from runtime.keys import Sealer
@@ -147,6 +148,15 @@ async def test_f32_an_emptied_cache_is_asked_around(bench: Bench) -> None:
     await cache.close()
     assert await bench.edge(cache).verify(TOKEN) == KNOWN
     assert bench.keeper.identified == 2
+
+
+async def test_f30_without_a_cache_each_edge_asks(bench: Bench, free_port: Callable[[], int]) -> None:
+    away = cache_redis.connect(f"redis://127.0.0.1:{free_port()}", prefix="t")
+    await away.open()
+    one, other = bench.edge(away), bench.edge(away)
+    assert await one.verify(TOKEN) == await other.verify(TOKEN) == KNOWN
+    assert bench.keeper.identified == 2
+    await away.close()
 
 
 @pytest.mark.parametrize("later_ms", [KEPT_MS + 1, -APART_MS - 60_000], ids=["too old", "from a time to come"])
