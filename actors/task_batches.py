@@ -20,6 +20,7 @@ from actors.contracts.task_batch import (
 )
 from actors.records.task import TaskRecords
 from actors.records.task_row import TaskRow
+from actors.requests import caller_of
 from actors.task_changes import Wish, change_tasks
 from actors.task_creation import create_tasks
 from actors.task_deletion import delete_tasks
@@ -53,6 +54,7 @@ class Batches(Limited):
         """
         _check(command.operations)
         read = [_read(operation) for operation in command.operations]
+        await _lock(read, ctx)
         results: list[BatchResult] = []
         for _, run in groupby(enumerate(read), _together):
             results += await _done([each for _, each in run], self._quotas, ctx)
@@ -87,6 +89,17 @@ def _read(operation: dict[str, Any]) -> Single | Refusal:
     if creates:
         values = {name: value for name, value in values.items() if value is not None}
     return msgspec.convert(values, _SINGLE[op])
+
+
+async def _lock(read: Sequence[Single | Refusal], ctx: Context[TaskRecords]) -> None:
+    """Lock the boards of all that is named and seen: all at once, lest two batches wait for each other's."""
+    caller = caller_of(ctx)
+    ids = {each.id for each in read if isinstance(each, UpdateTask | DeleteTask)}
+    seen = await ctx.records.seen({(id, caller) for id in ids}) if ids else {}
+    named = {each.project_id for each in read if isinstance(each, CreateTask)}
+    roles = await ctx.records.projects.roles({(id, caller) for id in named}) if named else {}
+    projects = {each.task.project_id for each in seen.values()} | {project_id for project_id, _ in roles}
+    await ctx.records.projects.lock(projects)
 
 
 def _together(numbered: tuple[int, Single | Refusal]) -> tuple[type[Any], int]:

@@ -136,6 +136,7 @@ def _others(route: Route, binder: Binder) -> Json:
     statuses += [401] if not route.public or route.rate == "auth" else []
     statuses += [412] if binder.if_match else []
     statuses += [408, 413, 415] if route.has_body else []
+    statuses += [410] if "since" in binder.fields else []
     others: Json = {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
     if route.method == "GET" and route.versioned:
         others["304"] = {"description": "The client has this version.", "headers": _refs("headers", ("ETag",))}
@@ -354,6 +355,7 @@ _PROBLEMS: Mapping[int, str] = {
     404: "There is none, or not for this caller: `<kind>.not_found`.",
     408: "The body did not arrive in time: `request.timeout`.",
     409: "The present state does not allow it: `idempotency.in_progress` and those that the call names.",
+    410: "What was since then is not kept any more: `changes.expired`.",
     412: "Another version than `If-Match` allows: `request.precondition_failed`.",
     413: "The body is too large: `request.too_large`.",
     415: "The body is of another media type, or a file of a kind that is not taken: `request.media_type`,"

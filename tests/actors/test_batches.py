@@ -201,6 +201,21 @@ async def test_batches_at_once_with_each_other_and_with_changes_lose_nothing(sta
         assert now.version == 1 + count
 
 
+async def test_batches_at_once_over_the_same_projects_are_all_made(company: Company) -> None:
+    one, other = await company.project(), await company.project("Gemini")
+    gone = [await company.task(other), await company.task(one)]
+    there: list[dict[str, Any]] = [
+        {"op": "create", "project_id": one.id, "title": "x"},
+        {"op": "delete", "id": gone[0].id},
+    ]
+    back: list[dict[str, Any]] = [
+        {"op": "create", "project_id": other.id, "title": "x"},
+        {"op": "delete", "id": gone[1].id},
+    ]
+    for results in await asyncio.gather(batch(company, *there), batch(company, *back)):
+        assert brief(results) == [201, 204]
+
+
 async def test_a_hundred_operations_take_few_statements(
     stage: Stage, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:

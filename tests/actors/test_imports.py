@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from actors.contracts.task import DeleteTask
+from actors.contracts.task_change import ListChanges
 from actors.contracts.task_import import (
     CancelImport,
     GetImport,
@@ -135,6 +136,19 @@ async def test_numbers_are_kept_where_they_are_free(importers: Importers) -> Non
     after = await importers.task(project, "after")
     assert after.number == 12
     assert (await importers.tasks_in(project.id))[-1].id == after.id
+
+
+async def test_what_came_is_in_the_feed_of_changes(importers: Importers) -> None:
+    project = await importers.project()
+    await importers.imported(archive(issue(1), issue(2, comments=[comment()])), project.id)
+    await importers.imported(archive(issue(1, comments=[comment()]), issue(2, comments=[comment()])), project.id)
+    changes = (await importers.stage.ask(ListChanges(), caller=importers.ada)).items
+    tasks = {task.number: task.id for task in await importers.tasks_in(project.id)}
+    assert [(each.type, each.task_id, each.version) for each in changes] == [
+        ("task_created", tasks[1], 1),
+        ("task_created", tasks[2], 1),
+        ("task_updated", tasks[1], 2),
+    ]
 
 
 async def test_imported_text_is_found(importers: Importers) -> None:
