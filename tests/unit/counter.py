@@ -120,13 +120,19 @@ async def nothing(name: str) -> None:
 
 
 class CounterActor(Actor[Totals]):
-    """:ivar during: awaited in every handler, after it has written, with the name that it counts."""
+    """:ivar during: awaited in every handler, after it has written, with the name that it counts.
+
+    :ivar last: awaited before each commit with events, with the name that is counted last.
+    :ivar committing: the totals in the events of each transaction.
+    """
 
     name = "counter"
     records = Totals
 
     def __init__(self) -> None:
         self.during: Callable[[str], Awaitable[None]] = nothing
+        self.last: Callable[[str], Awaitable[None]] = nothing
+        self.committing: list[list[int]] = []
         self.lists: list[int] = []
         self.contexts: list[Context[Totals]] = []
 
@@ -221,6 +227,12 @@ class CounterActor(Actor[Totals]):
     async def sweep(self, tick: Tick, ctx: Context[Totals]) -> None:
         await ctx.records.add("sweeps", 1)
         await self.during("sweep")
+
+    async def before_commit(self, records: Totals, events: Sequence[Event]) -> None:
+        added = [event for event in events if isinstance(event, Added)]
+        self.committing.append([event.value for event in added])
+        for event in added[-1:]:
+            await self.last(event.name)
 
     async def start(self, ctx: Context[Totals]) -> None:
         """Tell that it is there."""

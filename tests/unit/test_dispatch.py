@@ -17,7 +17,7 @@ from runtime.parked import ParkedLoop
 from runtime.ports import Parked, Raced
 from runtime.telemetry import trace_id
 from runtime.verdict import Received, Settle
-from tests.unit.counter import Add, AddEach, Added, GetTotal, Keep, Total, Vouch, WhoAmI
+from tests.unit.counter import Add, AddEach, Added, AddSlowly, GetTotal, Keep, Total, Vouch, WhoAmI
 from tests.unit.house import KEY, House, answer, code, envelope
 
 During = Callable[[str], Awaitable[None]]
@@ -51,6 +51,20 @@ async def test_refused_undoes_what_was_written_and_sends_nothing(house: House) -
     assert await house.total("a") == 0
     assert house.sent() == []
     assert (await house.store.counts())["outbox"] == 0
+
+
+async def test_before_a_commit_the_actor_is_told_what_goes_out(house: House) -> None:
+    await house.one(Add(name="a", amount=2))
+    await house.one(AddSlowly(name="a", amount=2))
+    await house.one(Add(name="a", amount=-1))  # refused: nothing goes out
+    await house.handle(*(envelope(AddEach(name="a", amount=amount)) for amount in (1, -1, 1)))
+    assert house.actor.committing == [[2], [4], [5, 6]]
+
+
+async def test_what_fails_before_a_commit_undoes_it(house: House) -> None:
+    house.actor.last = raising(Conflict("counter.late"))
+    assert code(await house.one(Add(name="a"))) == "counter.late"
+    assert (await house.total("a"), house.sent()) == (0, [])
 
 
 async def test_a_refusal_is_saved_and_replayed_identically(house: House) -> None:
