@@ -26,6 +26,7 @@ from actors.records.task_list import order, page
 from actors.records.task_row import Seen
 from actors.requests import caller_of
 from actors.task_batches import Batches
+from actors.task_calendar import Calendars, CalendarSettings
 from actors.task_changes import change_task, tell_of_changes
 from actors.task_comments import Comments
 from actors.task_creation import create_tasks
@@ -61,7 +62,7 @@ IN_TRASH_MS: Final = 30 * 24 * 3600 * 1000
 """How long the trash keeps a task."""
 
 
-class TaskSettings(ImportSettings, QuotaSettings, Protocol):
+class TaskSettings(ImportSettings, QuotaSettings, CalendarSettings, Protocol):
     """What this actor reads of the settings."""
 
 
@@ -78,6 +79,7 @@ class TaskActor(
     Feed,
     Summary,
     Reminders,
+    Calendars,
     Imports,
     Seeding,
     Actor[TaskRecords],
@@ -93,6 +95,7 @@ class TaskActor(
     def __init__(self, *, blobs: Blobs, settings: TaskSettings) -> None:
         super().__init__(blobs=blobs, settings=settings)
         self._quotas = Quotas.of(settings)
+        self._origin = settings.origin
 
     # ------------------------------------------------------------------------------------ attachments
 

@@ -7,6 +7,7 @@ from typing import Final
 from actors.contracts.task_people import ForgetMember, VouchForCompanion, VouchForDeparture
 from actors.contracts.task_project import EraseProject
 from actors.contracts.user import Person, UserCreated, UserDeleted, UserUpdated
+from actors.records.calendar import remove_feed
 from actors.records.people import eldest, forget_author, is_needed, projects_of, share_a_project
 from actors.records.task import TaskRecords
 from actors.requests import caller_of
@@ -40,6 +41,7 @@ class People:
         tombstone = Person(id=event.user_id, name=DELETED, active=False, version=event.version)
         await ctx.records.projects.keep_person(tombstone)
         await forget_author(ctx.records.session, event.user_id)
+        await remove_feed(ctx.records.session, event.user_id)
         for project_id in await projects_of(ctx.records.session, event.user_id):
             ctx.tell(ForgetMember(project_id=project_id, user_id=event.user_id))
 

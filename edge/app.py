@@ -18,6 +18,7 @@ from edge.access import Access
 from edge.answer import Answer
 from edge.api_tokens import ApiTokens
 from edge.auth import AccessTokens
+from edge.calendar import CalendarFile
 from edge.call import UNSERVED, Call
 from edge.cors import Origins
 from edge.direct import DirectUploads
@@ -104,6 +105,8 @@ class Edge:
         page = UnsubscribePage(client=client, gate=self._gate)
         self._router.add("GET", page.path, page)
         self._router.add("POST", page.path, page)
+        calendar = CalendarFile(client=client, gate=self._gate)
+        self._router.add("GET", calendar.path, calendar)
         self._observers: dict[tuple[str, str, int], Any] = {}
         self._log = logger().bind()
         self._under_way = 0

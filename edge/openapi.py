@@ -12,6 +12,7 @@ import msgspec
 
 from edge.answer import JSON
 from edge.binding import Binder
+from edge.calendar import CalendarFile
 from edge.direct import DirectUploads
 from edge.docs_page import DocsPage
 from edge.events import MEDIA_TYPE as EVENT_STREAM
@@ -201,7 +202,32 @@ def _operations() -> dict[str, Json]:
 
 
 def _files() -> Json:
-    return {Files.path: _file(), Avatars.path: _avatar(), DirectUploads.path: _direct_upload()}
+    return {
+        Files.path: _file(),
+        Avatars.path: _avatar(),
+        DirectUploads.path: _direct_upload(),
+        CalendarFile.path: {"get": _calendar()},
+    }
+
+
+def _calendar() -> Json:
+    return {
+        "operationId": "calendar",
+        "summary": inspect.cleandoc(CalendarFile.__doc__ or "").partition("\n")[0],
+        "description": "The address comes from `POST /v1/me/calendar-feed`.",
+        "tags": ["task"],
+        "security": [],
+        "parameters": [{"name": "token", "in": "path", "required": True, "schema": {"type": "string"}}],
+        "responses": {
+            "200": {
+                "description": "OK",
+                "headers": _refs("headers", ("ETag",)),
+                "content": {"text/calendar": {"schema": {"type": "string"}}},
+            },
+            "304": {"description": "The client has it.", "headers": _refs("headers", ("ETag",))},
+            **{str(status): {"$ref": f"#/components/responses/{status}"} for status in (404, 429, 500, 503)},
+        },
+    }
 
 
 def _file() -> Json:

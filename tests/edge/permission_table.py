@@ -121,6 +121,8 @@ TABLE = (
     Row("DELETE /v1/comments/{id}", "tasks:write",              "401 204 404 401 404 403"),
     Row("POST /v1/imports", "tasks:write",                      "401 202 202 401 202 403", ARCHIVE),
     Row("GET /v1/imports/{id}", "tasks:read",                   "401 200 404 401 404 403"),
+    Row("POST /v1/me/calendar-feed", SESSION,                   "401 201 201 401 201 403"),
+    Row("DELETE /v1/me/calendar-feed", SESSION,                 "401 204 204 401 204 403"),
     Row("GET /v1/dashboard", "tasks:read",                      "401 200 200 401 200 403"),
     # notifications
     Row("GET /v1/notifications", "notifications:read",          "401 200 200 401 200 403"),

@@ -9,6 +9,7 @@ import openapi_spec_validator
 import pytest
 
 from edge import openapi
+from edge.calendar import CalendarFile
 from edge.direct import DirectUploads
 from edge.docs_page import DocsPage
 from edge.events import EventsEndpoint
@@ -32,7 +33,9 @@ def test_document_is_valid(document: dict[str, Any]) -> None:
 def test_every_call_is_in_it_and_nothing_else(document: dict[str, Any]) -> None:
     told = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
     served = {(route.method, route.path) for route in ROUTES}
-    served |= {("GET", each.path) for each in (Healthz, Readyz, MetricsPage, Document, DocsPage, Files, Avatars)}
+    served |= {
+        ("GET", each.path) for each in (Healthz, Readyz, MetricsPage, Document, DocsPage, Files, Avatars, CalendarFile)
+    }
     served |= {("PUT", DirectUploads.path), ("GET", UnsubscribePage.path), ("POST", UnsubscribePage.path)}
     served.add(("GET", EventsEndpoint.path))
     assert told == served

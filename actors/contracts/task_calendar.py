@@ -1,0 +1,37 @@
+"""What can be asked of the task actor about calendars: a feed of one's own tasks at a secret address."""
+
+from __future__ import annotations
+
+import msgspec
+
+from runtime.message import Command, Query, Secret
+
+
+class CalendarFeed(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a calendar program finds somebody's tasks. Whoever has the address sees them."""
+
+    url: Secret
+
+
+class MakeCalendarFeed(Command[CalendarFeed], frozen=True, kw_only=True):
+    """Make the address of the caller's calendar feed; it is shown in this answer and never again, and voids the one
+    before it.
+
+    The feed (iCalendar, RFC 5545) has the open tasks that are assigned to the caller and have a date, as to-dos.
+    """
+
+
+class RemoveCalendarFeed(Command[None], frozen=True, kw_only=True):
+    """Void the address of the caller's calendar feed; where there is none, nothing happens."""
+
+
+class Calendar(msgspec.Struct, frozen=True, kw_only=True):
+    """The feed itself: iCalendar in UTF-8."""
+
+    text: bytes
+
+
+class ReadCalendar(Query[Calendar], frozen=True, kw_only=True):
+    """The feed at an address, for anyone who has it. Refuses `route.not_found`: it is void, or never was one."""
+
+    token: Secret
