@@ -59,7 +59,7 @@ class Feed:
 
 
 async def note_changes(tasks: Sequence[TaskRow], records: TaskRecords, now: int, *, type: str = "task_updated") -> None:
-    """Something of tasks has changed of which no event goes out; a handler does this last."""
+    """Something of tasks has changed of which no event goes out."""
     await records.feed.add(
         [
             ChangeRow(type=type, project_id=task.project_id, task_id=task.id, version=task.version, at=now)

@@ -127,8 +127,7 @@ class Actor(Generic[Rec]):
         return ()
 
     async def before_commit(self, records: Rec, events: Sequence[Event]) -> None:
-        """Write down what else commits with these events, which the handlers have emitted: the last that a transaction
-        does, so that what is locked here is locked for as short as can be."""
+        """Write down what else commits with these events, which the handlers have emitted."""
 
     async def stop(self) -> None:
         """Runs when the last message was handled: let go of what the actor itself opened."""

@@ -19,31 +19,20 @@ class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
     at: int
 
 
-_COLUMNS = ("seq", *ChangeRow.__struct_fields__)
-_SHOWN = ", ".join(f"c.{column}" for column in _COLUMNS)
+_COLUMNS = ChangeRow.__struct_fields__
+_SHOWN = ", ".join(f"c.{column}" for column in ("seq", *_COLUMNS))
 
 
 class FeedRecords:
-    """The table `change`, numbered without gaps in the order of commits.
-
-    Who adds to it holds the counter until the transaction ends: add last.
-    """
+    """The table `change`. A trigger numbers its rows at the commit, without gaps: the order of numbers is that of
+    commits."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     async def add(self, changes: Sequence[ChangeRow]) -> None:
-        """All of them in two statements."""
-        if not changes:
-            return
-        row = await self._session.row(
-            "insert into tally (name, last) values ('changes', $1)"
-            " on conflict (name) do update set last = tally.last + excluded.last returning last",
-            len(changes),
-        )
-        first = (row["last"] if row else 0) - len(changes) + 1
-        rows = [(seq, *msgspec.structs.astuple(change)) for seq, change in enumerate(changes, first)]
-        await self._session.insert("change", _COLUMNS, rows)
+        """All of them in one statement."""
+        await self._session.insert("change", _COLUMNS, [msgspec.structs.astuple(change) for change in changes])
 
     async def page_of(self, user_id: str, *, limit: int, after: int) -> list[tuple[int, ChangeRow]]:
         """Those behind a number in projects that someone takes part in, with their numbers, in order."""
@@ -52,9 +41,9 @@ class FeedRecords:
             " where m.user_id = $1 and c.seq > $2 order by c.seq limit $3"
         )
         rows = await self._session.fetch(sql, user_id, after, limit)
-        return [(row["seq"], ChangeRow(**{each: row[each] for each in _COLUMNS[1:]})) for row in rows]
+        return [(row["seq"], ChangeRow(**{each: row[each] for each in _COLUMNS})) for row in rows]
 
     async def forget(self, before: int, limit: int) -> int:
         """Delete some of those that were made before a time; how many."""
-        sql = "delete from change where seq in (select seq from change where at < $1 limit $2)"
+        sql = "delete from change where id in (select id from change where at < $1 limit $2)"
         return await self._session.execute(sql, before, limit)
