@@ -103,8 +103,9 @@ def item_type(tp: Any) -> Any | None:
 
 
 def entry_types(tp: Any) -> list[tuple[Any, Any]]:
-    """The types of a mapping's names and values; empty for what is none."""
-    return [(args[0], args[1]) for each in kinds(tp) if get_origin(each) is dict and (args := get_args(each))]
+    """The types of a mapping's names and values, where it says which names there are; else empty."""
+    found = [get_args(each) for each in kinds(tp) if get_origin(each) is dict]
+    return [(names, values) for names, values in found if get_origin(names) is Literal]
 
 
 def _in_entries(value: Mapping[str, Any], name_type: Any, value_type: Any, pointer: str) -> Iterator[Fault]:

@@ -21,12 +21,12 @@ def tell(**histories: History) -> list[str]:
 
 
 def test_what_came_of_a_message_stands_below_it() -> None:
-    made = "task_created e1\ntask_assigned e2\nlooked twice"
+    made = "log_grew e1\ntask_assigned e2\nlooked twice"
     command = handled("c", About("create_task", "r", None, "ada", made), Ok(b""))
     event = handled("e2", About("task_assigned", "r", "c", None, "send_mail m"))
     assert tell(task=History([command], [], []), notify=History([event], [], [])) == [
         "task handled create_task c at 1970-01-01T00:00:00.000Z: done",
-        "    made task_created e1, sent; no actor of ours listens",
+        "    made log_grew e1, sent; no actor of ours listens",
         "    made task_assigned e2",
         "        notify handled task_assigned e2 at 1970-01-01T00:00:00.000Z: done",
         "            made send_mail m, sent; on its way, or not yet handled",
