@@ -148,7 +148,8 @@ class ActorEndpoint:
         if not self._replies:
             return Answer(self._status, headers=again)
         answer = Answer(self._status, msgspec.json.encode(value), headers=again)
-        version: int | None = value.get("version") if self._versioned else None
+        # what parameters add to a resource, its version does not know
+        version: int | None = value.get("version") if self._versioned and not call.query else None
         if version is not None:
             answer.fields += (("ETag", f'"{version}"'), ("Cache-Control", "private, no-cache"))
             if not self._saves and none_match(call.request.headers, version):
