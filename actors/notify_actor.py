@@ -19,6 +19,7 @@ from actors.notify_log import Happening, Live
 from actors.notify_mail import Mails
 from actors.notify_people import People
 from actors.notify_telling import News, tell
+from actors.notify_texts import TextMessages
 from actors.notify_webhooks import Webhooks
 from actors.phrases import changes, phrases
 from actors.postman import Postman
@@ -26,7 +27,7 @@ from actors.records.notify import NotifyRecords
 from runtime.actor import Actor, handles
 from runtime.context import Context
 from runtime.keys import Sealer
-from runtime.ports import Mailer, Poster
+from runtime.ports import Mailer, Poster, Texter
 
 EXCERPT: Final = 1000
 """Characters of a comment that a notification repeats."""
@@ -40,17 +41,26 @@ class NotifySettings(Protocol):
         """What links in mails begin with."""
         ...
 
+    @property
+    def sms_per_day(self) -> int:
+        """Text messages to one number a day, at most."""
+        ...
 
-class NotifyActor(People, Inbox, Mails, Live, Webhooks, Deliveries, Actor[NotifyRecords]):
+
+class NotifyActor(People, Inbox, Mails, TextMessages, Live, Webhooks, Deliveries, Actor[NotifyRecords]):
     """Tells people what concerns them, never the one who did it and nothing of what was imported; writes down all that
     happens, for those who listen live."""
 
     name = "notify"
     records = NotifyRecords
 
-    def __init__(self, *, settings: NotifySettings, mailer: Mailer, sealer: Sealer, poster: Poster) -> None:
+    def __init__(
+        self, *, settings: NotifySettings, mailer: Mailer, texter: Texter, sealer: Sealer, poster: Poster
+    ) -> None:
         self._letters = Letters(settings.origin)
         self._postman = Postman(mailer)
+        self._texter = texter
+        self._texts_per_day = settings.sms_per_day
         self._sealer = sealer
         self._poster = poster
 

@@ -22,6 +22,7 @@ from actors.contracts.user import (
     VouchForPerson,
 )
 from actors.contracts.values import Versions, is_zone
+from actors.phones import can_exist
 from actors.records.user import Account, UserRecords
 from actors.requests import caller_of, check_match
 from actors.tokens import digest, random_token
@@ -92,7 +93,8 @@ class Accounts(UserPart):
     async def update_me(self, command: UpdateMe, ctx: Context[UserRecords]) -> User:
         """Change the caller's own account; without a difference nothing happens.
 
-        Refuses `request.precondition_failed`, an unknown zone and an image that nobody vouches for; emits UserUpdated.
+        Refuses `request.precondition_failed`, an unknown zone, a number that cannot exist and an image that nobody
+        vouches for; emits UserUpdated.
         """
         wanted: dict[str, Any] = {
             field: _DEFAULTS[field] if value is None else value
@@ -100,6 +102,8 @@ class Accounts(UserPart):
             if (value := getattr(command, field)) is not UNSET
         }
         faults = [] if is_zone(wanted.get("timezone", "UTC")) else [_NO_ZONE]
+        if (number := wanted.get("phone")) is not None and not can_exist(number):
+            faults.append(_NO_NUMBER)
         if command.avatar_media_id is None:
             wanted["avatar_url"] = None
         elif command.avatar_media_id is not UNSET:
@@ -192,5 +196,6 @@ def last_admin() -> Conflict:
 
 
 _NO_ZONE: Final = Fault("/timezone", "must be an IANA time zone such as Europe/Berlin")
+_NO_NUMBER: Final = Fault("/phone", "must be a number of a country, with as many digits as numbers have there")
 _DEFAULTS: Final = {"locale": "en", "timezone": "UTC", "phone": None}
 """What null stands for in a change."""

@@ -79,6 +79,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "file:mail"
     )
     mail_from: Annotated[str, _about("The sender of all mail.")] = "troupe@localhost"
+    sms_url: Annotated[str, _about("`file:sms` or `twilio://sid:token@+4930123456`.")] = "file:sms"
+    sms_per_day: Annotated[int, Meta(ge=0, description="Text messages to one number a day, at most.")] = 10
 
     secret_key: Annotated[
         Hidden,
@@ -258,7 +260,9 @@ def _unfit_for_production(settings: Settings) -> Iterable[str]:
         yield "PUBLIC_URL must be set while TROUPE_ENV=production: the address that clients use, https://tasks.example.org"
     if settings.secret_key == DEVELOPMENT_KEY:
         yield "SECRET_KEY is the public one of development: `openssl rand -hex 32` makes one of your own"
-    urls = {name: getattr(settings, name.lower()) for name in ("BROKER_URL", "CACHE_URL", "BLOB_URL", "MAIL_URL")}
+    urls = {
+        name: getattr(settings, name.lower()) for name in ("BROKER_URL", "CACHE_URL", "BLOB_URL", "MAIL_URL", "SMS_URL")
+    }
     urls |= {f"{actor.upper()}_STORE_URL": url for actor, url in settings.store_urls.items()}
     urls |= {f"{actor.upper()}_STORE_READ_URL": url for actor, url in settings.store_read_urls.items()}
     for name, url in urls.items():

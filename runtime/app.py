@@ -325,10 +325,14 @@ async def build(
                 case "poster":
                     made = connect.poster(settings)
                     stack.push_async_callback(made.close)
+                case "texter":
+                    made = connect.texter(settings)
+                    await made.open()
+                    stack.push_async_callback(made.close)
                 case unknown:
                     raise ContractError(
                         f"{cls.__name__}.__init__ asks for {unknown!r}; there are settings, sealer, signing_keys, "
-                        "clock, cache, blobs, mailer and poster"
+                        "clock, cache, blobs, mailer, texter and poster"
                     )
             arguments[parameter.name] = made
         actor = cls(**arguments)

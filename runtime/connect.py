@@ -8,7 +8,7 @@ from typing import Any
 from config.settings import Settings, without_password
 from runtime.context import Clock
 from runtime.errors import SettingError
-from runtime.ports import Blobs, Broker, Cache, Mailer, Poster, Store
+from runtime.ports import Blobs, Broker, Cache, Mailer, Poster, Store, Texter
 
 BROKERS = {"memory": "broker_memory", "amqp": "broker_amqp", "amqps": "broker_amqp"}
 STORES = {"sqlite": "store_sqlite", "postgresql": "store_postgres", "postgres": "store_postgres"}
@@ -20,6 +20,8 @@ CACHES = {
 }
 BLOBS = {"file": "blobs_files", "s3": "blobs_s3", "cloudinary": "blobs_cloudinary"}
 MAILERS = {"file": "mail_files", "smtp": "mail_smtp", "smtps": "mail_smtp", "smtp+starttls": "mail_smtp"}
+
+TEXTERS = {"file": "text_files", "twilio": "text_twilio"}
 
 
 def scheme(url: str) -> str:
@@ -75,6 +77,13 @@ def mailer(settings: Settings) -> Mailer:
     """Outgoing mail."""
     url = settings.embedded_path(settings.mail_url)
     made: Mailer = _driver("MAIL_URL", url, MAILERS).connect(url, sender=settings.mail_from)
+    return made
+
+
+def texter(settings: Settings) -> Texter:
+    """Outgoing text messages."""
+    url = settings.embedded_path(settings.sms_url)
+    made: Texter = _driver("SMS_URL", url, TEXTERS).connect(url)
     return made
 
 

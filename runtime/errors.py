@@ -246,6 +246,10 @@ class TargetAway(Unavailable):
     """An address that a user gave does not answer, or not in time."""
 
 
+class TexterAway(Unavailable):
+    """The provider of text messages does not answer, or takes none for now."""
+
+
 class Overloaded(Unavailable):
     """There is more work than can be done in time; this piece was shed."""
 

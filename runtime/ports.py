@@ -714,6 +714,56 @@ class Mailer(Protocol):
         ...
 
 
+# ------------------------------------------------------------------------------------------------ Texter
+
+LONGEST_TEXT = 1600
+"""Characters of a text message, at most: what Twilio takes."""
+
+
+class Text(msgspec.Struct, frozen=True):
+    """One text message (SMS) to one telephone.
+
+    :param id: of the message, the same on every attempt.
+    :param to: the number in E.164, `+4930123456`.
+    :param body: 1 to `LONGEST_TEXT` characters.
+    """
+
+    id: str
+    to: str
+    body: str
+
+
+class Texter(Protocol):
+    """Hands text messages over."""
+
+    lacks: ClassVar[frozenset[str]]
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None:
+        """:raises TexterAway: it would not take a message now."""
+        ...
+
+    async def send(self, text: Text) -> None:
+        """Returns when the provider has taken it.
+
+        :raises TexterAway: away, too slow, too many, or the account is not let in: try later; it may have been taken
+            all the same.
+        :raises Invalid: `text.refused`, the provider will never take it; `text.number` or `text.body`, it is not as
+            `Text` says.
+        """
+        ...
+
+    async def forget(self, number: str) -> None:
+        """Remove what is kept here of messages to a number (`forget` in `lacks`: others keep it, nothing is here).
+
+        :raises TexterAway: try later.
+        """
+        ...
+
+
 # ------------------------------------------------------------------------------------------------ Poster
 
 

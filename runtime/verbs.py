@@ -20,7 +20,7 @@ from runtime.context import system_clock
 from runtime.dispatch import Dispatch
 from runtime.errors import SettingError, StartError, TroupeError
 from runtime.keys import Keys
-from runtime.ports import Blobs, Cache, Mailer, Store
+from runtime.ports import Blobs, Cache, Mailer, Store, Texter
 from runtime.telemetry import Metrics
 from runtime.why import why
 
@@ -69,6 +69,7 @@ async def check(settings: Settings, arguments: argparse.Namespace) -> int:
         ("CACHE_URL", settings.cache_url, lambda: _try_port(connect.cache(settings, system_clock))),
         ("BLOB_URL", settings.blob_url, lambda: _try_port(connect.blobs(settings))),
         ("MAIL_URL", settings.mail_url, lambda: _try_port(connect.mailer(settings))),
+        ("SMS_URL", settings.sms_url, lambda: _try_port(connect.texter(settings))),
     ]
     attempts += [
         (f"{each.upper()}_STORE_URL", settings.store_url(each), partial(_try_store, settings, each)) for each in names
@@ -116,7 +117,7 @@ async def _try_store(settings: Settings, name: str) -> None:
         raise StartError("; ".join([*faults[:SHOWN], *more]))
 
 
-async def _try_port(port: Cache | Blobs | Mailer | Store) -> None:
+async def _try_port(port: Cache | Blobs | Mailer | Store | Texter) -> None:
     await port.open()
     try:
         await port.ping()

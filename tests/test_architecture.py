@@ -34,7 +34,7 @@ VENDORS = {
 
 THEIR_PARTS = {
     "yarl": {"amqp_wire", "post_http"},
-    "aiohttp": {"blobs_s3", "blobs_cloudinary", "post_http"},
+    "aiohttp": {"blobs_s3", "blobs_cloudinary", "post_http", "text_twilio"},
     "types_aiobotocore_s3": {"blobs_s3"},
 }
 """What vendor libraries bring along and show in their own interface."""
@@ -49,6 +49,7 @@ PARTS_OF_DRIVERS = {
     "sqlite_connection",
     "store_pool",
     "store_tables",
+    "text_check",
 }
 """Modules of `runtime/drivers` that are no driver: drivers may import these, and never each other."""
 
@@ -71,6 +72,7 @@ OF_ONE_ACTOR = {
     "ijson": "actors/imports/json_elements.py",
     "jinja2": "actors/letters.py",
     "jwt": "actors/tokens.py",
+    "phonenumbers": "actors/phones.py",
 }
 """Library that one actor needs → the one file that knows it."""
 

@@ -13,6 +13,7 @@ from actors.pages import After
 from actors.records.letter import LetterRecords
 from actors.records.live_log import LogRecords
 from actors.records.preference import PreferenceRecords
+from actors.records.texts import Texts
 from actors.records.webhook import WebhookRecords
 from runtime.ports import Session, Value
 
@@ -72,6 +73,7 @@ class NotifyRecords:
         self.letters = LetterRecords(session)
         self.log = LogRecords(session)
         self.webhooks = WebhookRecords(session)
+        self.texts = Texts(session)
 
     # ------------------------------------------------------------------------------------ people
 

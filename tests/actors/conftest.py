@@ -77,15 +77,22 @@ async def town(database: str | None, run_id: str, tmp_path_factory: pytest.TempP
     """The notify actor too, with its mail in a folder."""
     folder = tmp_path_factory.mktemp("mail")
     settings = Settings(
-        argon2="8,1,1", mail_url=f"file:{folder}", public_url=ORIGIN, webhook_allowed_networks="127.0.0.1/32"
+        argon2="8,1,1",
+        mail_url=f"file:{folder}",
+        public_url=ORIGIN,
+        webhook_allowed_networks="127.0.0.1/32",
+        sms_url=f"file:{folder}/sms",
     )
     async with contextlib.AsyncExitStack() as stack:
         store_url = await stack.enter_async_context(schemas(database, f"town_{run_id}")) if database else None
-        user = UserActor(settings=settings, sealer=Sealer(b"a key of the tests"))
         sealer = Sealer(b"a key of the tests")
+        user = UserActor(settings=settings, sealer=sealer)
         poster = connect.poster(settings)
         stack.push_async_callback(poster.close)
-        notify = NotifyActor(settings=settings, mailer=connect.mailer(settings), sealer=sealer, poster=poster)
+        texter = connect.texter(settings)
+        notify = NotifyActor(
+            settings=settings, mailer=connect.mailer(settings), texter=texter, sealer=sealer, poster=poster
+        )
         task = task_actor(tmp_path_factory.mktemp("imports"))
         stage = await stack.enter_async_context(Stage(user, task, notify, store_url=store_url))
         yield Town(stage, folder)

@@ -51,6 +51,14 @@ async def test_what_is_sent_changes_and_the_rest_stays(ada: Person) -> None:
     assert (event.person.name, event.person.version) == ("Ada L.", 2)
 
 
+@pytest.mark.parametrize("number", ["+9991234567", "+120255501234", "+331234567"])
+async def test_a_telephone_number_that_cannot_exist_is_refused(ada: Person, number: str) -> None:
+    with pytest.raises(Invalid) as error:
+        await ada.stage.ask(UpdateMe(phone=number), caller=ada.caller)
+    assert [fault.pointer for fault in error.value.faults] == ["/phone"]
+    assert (await ada.stage.ask(GetMe(), caller=ada.caller)).phone is None
+
+
 async def test_null_sets_the_default(ada: Person) -> None:
     await ada.stage.ask(UpdateMe(locale="de", timezone="Europe/Berlin", phone="+4930123456"), caller=ada.caller)
     changed = await ada.stage.ask(UpdateMe(locale=None, timezone=None, phone=None), caller=ada.caller)

@@ -40,8 +40,9 @@ async def stage(port: int, tmp_path: Path) -> AsyncIterator[Stage]:
     settings = Settings(argon2="8,1,1", mail_url=f"smtp://127.0.0.1:{port}?command_timeout_s=0.3")
     mailer = connect.mailer(settings)
     user = UserActor(settings=settings, sealer=Sealer(b"a key of the tests"))
+    sealer, texter = Sealer(b"a key of the tests"), connect.texter(settings)
     notify = NotifyActor(
-        settings=settings, mailer=mailer, sealer=Sealer(b"a key of the tests"), poster=connect.poster(settings)
+        settings=settings, mailer=mailer, texter=texter, sealer=sealer, poster=connect.poster(settings)
     )
     async with Stage(user, task_actor(tmp_path), notify) as stage:
         yield stage

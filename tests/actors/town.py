@@ -26,6 +26,7 @@ class Town:
     def __init__(self, stage: Stage, folder: Path) -> None:
         self.stage = stage
         self._folder = folder
+        self.texts = folder / "sms"
 
     async def person(
         self,
