@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -22,6 +23,7 @@ from actors.contracts.task import (
 )
 from actors.pages import paged, place
 from actors.records.task import TaskRecords
+from actors.records.task_filters import is_combined
 from actors.records.task_list import order, page
 from actors.records.task_row import Seen
 from actors.requests import caller_of
@@ -54,9 +56,12 @@ from actors.task_series import with_occurrences
 from actors.task_summary import Summary
 from runtime.actor import Actor, every, handles
 from runtime.context import Context, ManyContext
-from runtime.errors import Refusal
+from runtime.errors import Fault, Invalid, Refusal
 from runtime.message import Grant, Page, Tick, encode
 from runtime.ports import Blobs
+
+LIST_S: Final = 1.0
+"""Seconds that a page of combined filters may take; whose takes longer is told how to ask for less."""
 
 IN_TRASH_MS: Final = 30 * 24 * 3600 * 1000
 """How long the trash keeps a task."""
@@ -150,9 +155,14 @@ class TaskActor(
 
     @handles
     async def list_tasks(self, query: ListTasks, ctx: Context[TaskRecords]) -> Page[Task]:
-        """Tasks of the caller's projects that meet all filters."""
+        """Tasks of the caller's projects that meet all filters. Refuses combinations that take too long."""
         by = order(query.sort)
-        seen = await page(ctx.records.session, query, caller_of(ctx), place(query, query.cursor, by.key_type))
+        after = place(query, query.cursor, by.key_type)
+        try:
+            async with asyncio.timeout(LIST_S if is_combined(query) else None):
+                seen = await page(ctx.records.session, query, caller_of(ctx), after)
+        except TimeoutError:
+            raise _too_much() from None
         return paged(query, query.limit, seen, Seen.view, lambda each: (by.key(each.task), each.task.id))
 
     @handles
@@ -202,3 +212,8 @@ async def _keep_attachments(attachments: Attachments, ctx: Context[TaskRecords])
     task = await ctx.records.keep_attachments(attachments)
     if task is not None:
         await note_changes([task], ctx.records, ctx.now)
+
+
+def _too_much() -> Invalid:
+    fault = Fault("?project_id", "name one project, ask for fewer things at once, or sort by created_at")
+    return Invalid("request.invalid", "too many tasks would have to be looked at", faults=(fault,))

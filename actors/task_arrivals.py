@@ -100,7 +100,9 @@ def _task(
     )
     id, creator = ctx.new_id(), arriving.user_id
     task = new_task(command, id=id, number=number, position=position(place), creator=creator, now=item.created_at)
-    return msgspec.structs.replace(task, updated_at=item.updated_at, completed_at=item.completed_at)
+    return msgspec.structs.replace(
+        task, updated_at=max(item.created_at, item.updated_at), completed_at=item.completed_at
+    )
 
 
 async def _labels(

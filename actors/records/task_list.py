@@ -1,20 +1,33 @@
-"""Lists of tasks: filters, orders and pages as one statement, the same for both databases."""
+"""Lists of tasks: orders and pages, in statements that are the same for both databases and answered from indexes.
+
+PostgreSQL would choose where a join begins, and whether an index is read in order or sorted, by what it believes of the
+number of rows. Here that is known better: a left join begins on its left, and `limit (select …)` lets it expect
+so many rows that it reads in order.
+
+There are three ways to a page. Where one of the filters is met by few tasks, an index leads to them, and they are
+sorted. Else tasks are read in the order of the list until the page is full, from an index of each project: of one
+project in one statement, of many by looking first whose first tasks come first, since no other project can have a task
+on the page.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from actors.contracts.task import ListTasks
-from actors.contracts.values import milliseconds
 from actors.records import words
+from actors.records.task_filters import LAST, Conditions, Filter, filters
 from actors.records.task_row import SEEN, Seen, TaskRow, seen_of
-from runtime.ports import Session, Value
+from runtime.ports import Session
 
-LAST: Final = (1 << 53) - 1
-"""In place of a missing time: later than any."""
+FEW: Final = 2_000
+"""Tasks of one project that are sooner sorted than met by reading in order."""
+
+FEW_OF_MANY: Final = 20_000
+"""Likewise, of many projects, each of which would be read until its first one."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -34,6 +47,10 @@ class Order(msgspec.Struct, frozen=True):
         return plain if self.missing is None else f"coalesce({plain}, {self.missing})"
 
     @property
+    def direction(self) -> str:
+        return "desc" if self.descending else "asc"
+
+    @property
     def key_type(self) -> type[int] | type[str]:
         return str if self.column == "position" else int
 
@@ -43,6 +60,22 @@ class Order(msgspec.Struct, frozen=True):
         if value is None:
             return self.missing or 0
         return value
+
+    def by(self, alias: str) -> str:
+        """What stands behind `order by`, for the task under that name."""
+        return f"{self.sql.format(t=alias)} {self.direction}, {alias}.id {self.direction}"
+
+    def beyond(self) -> str:
+        """A condition on `{t}`: it comes after the place of key `{0}` and id `{1}`."""
+        return f"({self.sql}, {{t}}.id) {'<' if self.descending else '>'} ({{0}}, {{1}})"
+
+    def within(self) -> str:
+        """Likewise: it does not."""
+        return f"({self.sql}, {{t}}.id) {'>=' if self.descending else '<='} ({{0}}, {{1}})"
+
+
+After = tuple[int | str, str]
+"""A task's place in an order: its key and its id."""
 
 
 def order(sort: str) -> Order:
@@ -54,136 +87,173 @@ def order(sort: str) -> Order:
     return Order(column, descending)
 
 
-class Conditions:
-    """What `{t}`, a task, must meet; and the arguments of the whole statement."""
-
-    def __init__(self, *args: Value | Sequence[Value]) -> None:
-        self.args = list(args)
-        self._parts: list[str] = []
-
-    def copy(self) -> Conditions:
-        """The same, to add others to."""
-        copied = Conditions(*self.args)
-        copied._parts = list(self._parts)
-        return copied
-
-    def argument(self, value: Value | Sequence[Value]) -> str:
-        """Its place."""
-        self.args.append(value)
-        return f"${len(self.args)}"
-
-    def add(self, text: str, *values: Value | Sequence[Value]) -> None:
-        """:param text: with `{t}` for the task and `{0}` … for the values."""
-        self._parts.append(text.format(*map(self.argument, values), t="{t}"))
-
-    def of(self, alias: str) -> str:
-        """All of them, for the task under that name."""
-        return " and ".join(self._parts).format(t=alias)
-
-
-async def page(session: Session, query: ListTasks, user_id: str, after: tuple[int | str, str] | None) -> list[Seen]:
+async def page(session: Session, query: ListTasks, user_id: str, after: After | None) -> list[Seen]:
     """The tasks that someone may see and that meet the query, up to one more than its limit."""
     search = None if query.q is None else words.parsed(query.q)
     if search is not None and not search:
         return []
-    by = order(query.sort)
-    conditions = _conditions(query, user_id)
-    few = _few(query)
-    if search is not None:
-        rare = await words.with_rare_term(session, search)
-        if rare is not None:
-            few = True
-            conditions.add("{t}.id = any({0})", rare)
-        for pattern in words.patterns(search):
-            conditions.add(words.HAS, pattern)
-    if after is not None:
-        conditions.add(f"({by.sql}, {{t}}.id) {'<' if by.descending else '>'} ({{0}}, {{1}})", *after)
-    members = "m.user_id = $1"
-    if query.project_id:
-        members += f" and m.project_id = any({conditions.argument(query.project_id)})"
-    if by.column == "created_at" and not query.deleted and not few:
-        edge = await _edge(session, conditions, members, by, query.limit)
-        if edge is not None:
-            nearer = conditions.copy()
-            nearer.add(f"{{t}}.created_at {'>=' if by.descending else '<='} {{0}}", edge)
-            found = await _fetch(session, query, nearer, members, by, few=few)
-            if len(found) > query.limit:  # else some of them went to the trash since
-                return found
-    return await _fetch(session, query, conditions, members, by, few=few)
+    asked = filters(query, user_id, search, session.dialect)
+    if query.label_id:  # elsewhere no task can have them
+        query = await _narrowed(session, query)
+        if not query.project_id:
+            return []
+    pages = _Pages(session, query, user_id, after, asked)
+    lead = await pages.lead()
+    if lead is not None or query.deleted:
+        return await pages.sorted(lead)
+    if len(set(query.project_id)) == 1:
+        return await pages.in_order(query.project_id[0])
+    return await pages.merged()
 
 
-async def _edge(session: Session, conditions: Conditions, members: str, by: Order, limit: int) -> int | None:
-    """A time that more tasks than a page holds have not passed; None when there are not that many.
+async def _narrowed(session: Session, query: ListTasks) -> ListTasks:
+    """To the projects of its labels."""
+    rows = await session.fetch("select distinct project_id from label where id = any($1)", query.label_id)
+    homes = [row["project_id"] for row in rows]
+    projects = [id for id in homes if not query.project_id or id in query.project_id]
+    return msgspec.structs.replace(query, project_id=projects)
 
-    Of each project the index `task_created` is read from its end, a page at most, however many tasks there are. The
-    database is told the outcome as a number, which its planner can weigh, unlike a subquery.
-    """
-    nearest = f"select x.created_at from task x where x.project_id = m.project_id and {conditions.of('x')}"  # noqa: S608 # code and places
-    nearest += " order by x.created_at desc, x.id desc" if by.descending else " order by x.created_at, x.id"
-    ends = f"select ({nearest} limit 1) as first, ({nearest} limit 1 offset {limit}) as last from member m"  # noqa: S608 # likewise
-    rows = await session.fetch(f"{ends} where {members}", *conditions.args)
-    # one project alone has that many tasks, or that many projects have one
-    firsts = sorted((row["first"] for row in rows if row["first"] is not None), reverse=by.descending)
-    edges: list[int] = [row["last"] for row in rows if row["last"] is not None] + firsts[limit : limit + 1]
-    if not edges:
+
+class _Pages:
+    """The ways to one page."""
+
+    def __init__(
+        self, session: Session, query: ListTasks, user_id: str, after: After | None, asked: Sequence[Filter]
+    ) -> None:
+        self._session = session
+        self._query = query
+        self._user_id = user_id
+        self._after = after
+        self._filters = asked
+        self._order = order(query.sort)
+        self._rows = query.limit + 1
+
+    async def lead(self) -> Filter | None:
+        """A filter that few tasks meet; None: there is none."""
+        few = FEW if len(set(self._query.project_id)) == 1 else FEW_OF_MANY
+        for each in self._filters:
+            if each.ids is not None:
+                conditions, limit = Conditions(), FEW_OF_MANY
+                some = f"{conditions.placed(each.ids, each.values)} limit {limit + 1}"
+            elif each.indexed is not None and not self._query.deleted:
+                conditions, limit = Conditions(self._user_id), few
+                conditions.add("{t}.deleted_at is null")
+                conditions.add(each.indexed, *each.values)
+                members = self._members(conditions, self._query.project_id)
+                some = (
+                    f"select 1 from member m left join task x on x.project_id = m.project_id and {conditions.of('x')}"  # noqa: S608 # code and places
+                    f" where {members} and coalesce(x.id, '') <> '' limit {limit + 1}"
+                )
+            else:
+                continue
+            row = await self._session.row(f"select count(*) as found from ({some}) s", *conditions.args)  # noqa: S608 # likewise
+            if row is not None and row["found"] <= limit:
+                return each
         return None
-    return max(edges) if by.descending else min(edges)
 
+    async def sorted(self, lead: Filter | None, projects: Sequence[str] = (), edge: After | None = None) -> list[Seen]:
+        """Of all tasks that meet the filters.
 
-async def _fetch(
-    session: Session, query: ListTasks, conditions: Conditions, members: str, by: Order, *, few: bool
-) -> list[Seen]:
-    direction = "desc" if by.descending else "asc"
-    # SQLite, which knows nothing of how many rows there are, joins in the order of `cross join`
-    tables = "task t cross join member m" if few else "member m cross join task t"
-    sql = (
-        f"select {SEEN} from {tables} left join watcher v on v.task_id = t.id and v.user_id = m.user_id"  # noqa: S608 # code and places
-        f" where t.project_id = m.project_id and {members} and {conditions.of('t')}"
-        f" order by {by.sql.format(t='t')} {direction}, t.id {direction} limit {query.limit + 1}"
-    )
-    return [seen_of(list(row.values())) for row in await session.fetch(sql, *conditions.args)]
-
-
-def _conditions(query: ListTasks, user_id: str) -> Conditions:
-    conditions = Conditions(user_id)
-    conditions.add("{t}.deleted_at is not null" if query.deleted else "{t}.deleted_at is null")
-    if query.status:
-        conditions.add("{t}.status = any({0})", query.status)
-    if query.priority:
-        conditions.add("{t}.priority = any({0})", query.priority)
-    if query.assignee_id:
-        people = [user_id if each == "me" else each for each in query.assignee_id if each != "none"]
-        assigned = "{t}.id in (select task_id from assignee where user_id = any({0}))"
-        _any_of(conditions, assigned, people, "{t}.assignee_ids = '[]'", none="none" in query.assignee_id)
-    if query.parent_id:
-        parents = [each for each in query.parent_id if each != "none"]
-        _any_of(
-            conditions, "{t}.parent_id = any({0})", parents, "{t}.parent_id is null", none="none" in query.parent_id
+        :param lead: the filter whose index leads to them, if it has a statement for that.
+        :param projects: only of these; empty: of those that are asked for.
+        :param edge: the last place that matters.
+        """
+        conditions = self._conditions()
+        if lead is not None and lead.indexed is not None:
+            conditions.add(lead.indexed, *lead.values)
+        if edge is not None:
+            conditions.add(self._order.within(), *edge)
+        members = self._members(conditions, projects or self._query.project_id)
+        meets = conditions.of("t")
+        source = (
+            f"member m left join task t on t.project_id = m.project_id and {meets}"
+            f" where {members} and coalesce(t.id, '') <> ''"
         )
-    if query.label_id:
-        conditions.add("{t}.id in (select task_id from task_label where label_id = any({0}))", query.label_id)
-    for time, comparison in (
-        (query.due_before, "{t}.due_at < {0}"),
-        (query.due_after, "{t}.due_at > {0}"),
-        (query.created_after, "{t}.created_at > {0}"),
-        (query.updated_after, "{t}.updated_at > {0}"),
-    ):
-        if time is not None:
-            conditions.add(comparison, milliseconds(time))
-    return conditions
+        if lead is not None and lead.ids is not None:
+            ids = conditions.placed(lead.ids, lead.values)
+            source = (
+                f"(select distinct id from ({ids}) i) l left join task t on t.id = l.id and {meets}"  # noqa: S608 # likewise
+                f" left join member m on m.project_id = t.project_id and {members} where coalesce(m.role, '') <> ''"
+            )
+        way = self._order.direction
+        # only places are sorted, not whole rows, and those that were found do not depend on the order that is wanted
+        return await self._fetch(
+            f"with found as materialized (select t.id, {self._order.sql.format(t='t')} as place from {source}),"  # noqa: S608 # likewise
+            f" nearest as (select id, place from found order by place {way}, id {way} limit {self._rows})"
+            f" select {SEEN} from nearest n cross join task t cross join member m"
+            " left join watcher v on v.task_id = t.id and v.user_id = m.user_id"
+            " where t.id = n.id and m.project_id = t.project_id and m.user_id = $1"
+            f" order by n.place {way}, n.id {way}",
+            conditions,
+        )
 
+    async def in_order(self, project_id: str) -> list[Seen]:
+        """Of one project, read in order until the page is full."""
+        conditions = self._conditions()
+        project = conditions.argument(project_id)
+        # who takes no part in it is told so before anything of it is read
+        return await self._fetch(
+            f"select {SEEN} from task t cross join member m"  # noqa: S608 # likewise
+            " left join watcher v on v.task_id = t.id and v.user_id = m.user_id"
+            f" where t.project_id = {project} and m.project_id = t.project_id and m.user_id = $1"
+            f" and exists (select 1 from member o where o.project_id = {project} and o.user_id = $1)"
+            f" and {conditions.of('t')} order by {self._order.by('t')} limit (select {self._rows})",
+            conditions,
+        )
 
-def _any_of(conditions: Conditions, text: str, values: list[str], missing: str, *, none: bool) -> None:
-    if not values:
-        conditions.add(missing)
-    elif none:
-        conditions.add(f"({text} or {missing})", values)
-    else:
-        conditions.add(text, values)
+    async def merged(self) -> list[Seen]:
+        """Of many projects.
 
+        Only those whose first tasks come first can have one on the page. None of these has a task on it beyond the
+        place at which one of them alone would have filled it.
+        """
+        while True:
+            firsts = await self._nth(1, self._query.project_id, self._rows)
+            projects = [project_id for project_id, _ in firsts]
+            if not projects:
+                return []
+            if len(projects) == 1:
+                return await self.in_order(projects[0])
+            lasts = await self._nth(self._rows, projects, 1)
+            edges = [place for _, place in [*firsts[self._rows - 1 :], *lasts]]
+            edge = (max(edges) if self._order.descending else min(edges)) if edges else None
+            found = await self.sorted(None, projects, edge)
+            if edge is None or len(found) == self._rows:
+                return found
+            # some of them have gone to the trash since
 
-def _few(query: ListTasks) -> bool:
-    """Whether an index leads from the filters to the few tasks that meet them."""
-    assigned = query.assignee_id and "none" not in query.assignee_id
-    below = query.parent_id and "none" not in query.parent_id
-    return bool(query.label_id or assigned or below)
+    async def _nth(self, number: int, projects: Sequence[str], limit: int) -> list[tuple[str, After]]:
+        """Of each project the task with that number in the list; the nearest of these, with their projects."""
+        conditions = self._conditions()
+        members = self._members(conditions, projects)
+        rows = await self._session.fetch(
+            f"select f.project_id, f.id, {self._order.sql.format(t='f')} as place from member m cross join task f"  # noqa: S608 # likewise
+            f" where {members} and f.id = (select x.id from task x where x.project_id = m.project_id"
+            f" and {conditions.of('x')} order by {self._order.by('x')} limit 1 offset (select {number - 1}))"
+            f" order by {self._order.by('f')} limit {limit}",
+            *conditions.args,
+        )
+        return [(row["project_id"], (row["place"], row["id"])) for row in rows]
+
+    def _conditions(self) -> Conditions:
+        """All that a task must meet, behind the last one that was shown. The first argument is who asks."""
+        conditions = Conditions(self._user_id)
+        conditions.add("{t}.deleted_at is not null" if self._query.deleted else "{t}.deleted_at is null")
+        for each in self._filters:
+            if each.text:
+                conditions.add(each.text, *each.values)
+            if self._order.column in each.ordered:
+                conditions.add(each.ordered[self._order.column].replace("{key}", self._order.sql), *each.values)
+        if self._after is not None:
+            conditions.add(self._order.beyond(), *self._after)
+        return conditions
+
+    def _members(self, conditions: Conditions, projects: Sequence[str]) -> str:
+        """The memberships `m` that count."""
+        return (
+            f"m.user_id = $1 and m.project_id = any({conditions.argument(projects)})" if projects else "m.user_id = $1"
+        )
+
+    async def _fetch(self, sql: str, conditions: Conditions) -> list[Seen]:
+        rows: Sequence[Any] = await self._session.fetch(sql, *conditions.args)
+        return [seen_of(list(row.values())) for row in rows]

@@ -12,13 +12,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from runtime.ports import Session
-
 LONGEST: Final = 100
 """Characters of a word; a longer one counts as several. PostgreSQL takes lexemes of less than 2 KiB."""
-
-FEW: Final = 1000
-"""Hits of a term that is rare."""
 
 TRIED: Final = 3
 """Terms of a search that are tried for being rare."""
@@ -81,32 +76,29 @@ HAS: Final = (
 """A condition on the task `{t}` for the pattern `{0}`."""
 
 
-async def with_rare_term(session: Session, search: Search) -> list[str] | None:
-    """The tasks that have one term of a search, they or comments on them, by the indexes; None: all terms are common.
+def look_ups(search: Search, dialect: Literal["postgresql", "sqlite"]) -> list[tuple[str, list[str]]]:
+    """For the longest terms, which are likely to be rare, a statement for the ids of the tasks that have one, they or
+    comments on them, with a place `{0}` for its argument, and that: what the indexes of words can tell.
 
-    The longest terms are tried, since they are likely to be rare. Of common ones no index knows which tasks are the
-    caller's, and going through those is sooner done, the more common the terms are.
+    Of common terms no index knows which tasks are the caller's, and going through those is sooner done, the more common
+    the terms are.
     """
     terms = [(word, False) for word in search.words] + [(prefix, True) for prefix in search.prefixes]
-    for term, begins in sorted(terms, key=lambda term: -len(term[0]))[:TRIED]:
-        sql, argument = _indexed(term, session.dialect, begins=begins)
-        rows = await session.fetch(f"{sql} limit {FEW + 1}", argument)
-        if len(rows) <= FEW:
-            return list({row["task_id"] for row in rows})
-    return None
+    return [_indexed(term, dialect, begins) for term, begins in sorted(terms, key=lambda term: -len(term[0]))[:TRIED]]
 
 
-def _indexed(term: str, dialect: Literal["postgresql", "sqlite"], *, begins: bool) -> tuple[str, str]:
+def _indexed(term: str, dialect: Literal["postgresql", "sqlite"], begins: bool) -> tuple[str, list[str]]:
     """:param begins: it is the beginning of a word."""
     if dialect == "postgresql":
-        has = "array_to_tsvector(string_to_array(words, ' ')) @@ cast(cast($1 as text) as tsquery)"
-        sql = f"select id as task_id from task where {has} union all select task_id from comment where {has}"  # noqa: S608 # constants
-        return sql, f"'{term}':*" if begins else f"'{term}'"
+        has = "array_to_tsvector(string_to_array(words, ' ')) @@ cast(cast({0} as text) as tsquery)"
+        sql = f"select id from task where {has} union all select task_id as id from comment where {has}"  # noqa: S608 # constants
+        return sql, [f"'{term}':*" if begins else f"'{term}'"]
     sql = (
-        "select r.task_id from task_words w join task_row r on r.row = w.rowid where task_words match $1 union all"
-        " select r.task_id from comment_words w join comment_row r on r.row = w.rowid where comment_words match $1"
+        "select r.task_id as id from task_words w join task_row r on r.row = w.rowid where task_words match {0}"
+        " union all select r.task_id as id from comment_words w join comment_row r on r.row = w.rowid"
+        " where comment_words match {0}"
     )
-    return sql, f'"{term}" *' if begins else f'"{term}"'
+    return sql, [f'"{term}" *' if begins else f'"{term}"']
 
 
 def _words(text: str) -> list[str]:
