@@ -23,11 +23,9 @@ from actors.records.task_filters import LAST, Conditions, Filter, filters
 from actors.records.task_row import SEEN, Seen, TaskRow, seen_of
 from runtime.ports import Session
 
-FEW: Final = 2_000
-"""Tasks of one project that are sooner sorted than met by reading in order."""
-
-FEW_OF_MANY: Final = 20_000
-"""Likewise, of many projects, each of which would be read until its first one."""
+FEW: Final = (2_000, 20_000)
+"""Tasks of one project that are sooner sorted than met by reading in order; and of many projects, each of which would
+be read until its first one."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -87,7 +85,9 @@ def order(sort: str) -> Order:
     return Order(column, descending)
 
 
-async def page(session: Session, query: ListTasks, user_id: str, after: After | None) -> list[Seen]:
+async def page(
+    session: Session, query: ListTasks, user_id: str, after: After | None, *, few: tuple[int, int] = FEW
+) -> list[Seen]:
     """The tasks that someone may see and that meet the query, up to one more than its limit."""
     search = None if query.q is None else words.parsed(query.q)
     if search is not None and not search:
@@ -98,7 +98,7 @@ async def page(session: Session, query: ListTasks, user_id: str, after: After | 
         if not query.project_id:
             return []
     pages = _Pages(session, query, user_id, after, asked)
-    lead = await pages.lead()
+    lead = await pages.lead(few)
     if lead is not None or query.deleted:
         return await pages.sorted(lead)
     if len(set(query.project_id)) == 1:
@@ -128,15 +128,16 @@ class _Pages:
         self._order = order(query.sort)
         self._rows = query.limit + 1
 
-    async def lead(self) -> Filter | None:
+    async def lead(self, few: tuple[int, int]) -> Filter | None:
         """A filter that few tasks meet; None: there is none."""
-        few = FEW if len(set(self._query.project_id)) == 1 else FEW_OF_MANY
+        of_one, of_many = few
         for each in self._filters:
             if each.ids is not None:
-                conditions, limit = Conditions(), FEW_OF_MANY
+                conditions, limit = Conditions(), of_many
                 some = f"{conditions.placed(each.ids, each.values)} limit {limit + 1}"
             elif each.indexed is not None and not self._query.deleted:
-                conditions, limit = Conditions(self._user_id), few
+                conditions = Conditions(self._user_id)
+                limit = of_one if len(set(self._query.project_id)) == 1 else of_many
                 conditions.add("{t}.deleted_at is null")
                 conditions.add(each.indexed, *each.values)
                 members = self._members(conditions, self._query.project_id)

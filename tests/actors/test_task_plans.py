@@ -113,7 +113,7 @@ async def seeded(postgres_url: str, run_id: str, tmp_path_factory: pytest.TempPa
         while done < TASKS:
             seed = Seed(tasks=TASKS, projects=PROJECTS, largest=TASKS * 3 // 10, owner=owner, done=done)
             done = (await stage.ask(seed)).done
-        session = stage.dispatches["task"].store.reader  # which is the primary's, too
+        session = stage.dispatches["task"].store.reader
         for table in ("task", "comment", "member", "assignee", "task_label", "watcher", "label"):
             await session.execute(f"vacuum analyze {table}")
         largest = await session.row("select project_id from board order by last_number desc limit 1")

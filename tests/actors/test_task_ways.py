@@ -1,0 +1,74 @@
+"""Whichever way leads to a page of a list, it is the same page; on each kind of store."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+import pytest
+
+from actors.contracts.task import ListTasks, Sort
+from actors.contracts.task_label import ListLabels
+from actors.contracts.task_project import ListProjects
+from actors.contracts.task_seed import Seed
+from actors.records.task_list import FEW, order, page
+from runtime.testing import Stage
+
+NONE, ALL = (-1, -1), (10**9, 10**9)
+"""What counts as few: no number of tasks, and every one."""
+
+
+@pytest.fixture(scope="module")
+async def owner(stage: Stage) -> str:
+    """Of 600 tasks in five projects."""
+    id = str(uuid.uuid4())
+    for done in (0, 500):
+        await stage.ask(Seed(tasks=600, projects=5, largest=300, owner=id, done=done))
+    return id
+
+
+async def ids(stage: Stage, query: ListTasks, user_id: str, few: tuple[int, int]) -> Sequence[str]:
+    """Of the first three pages."""
+    found: list[str] = []
+    by, after = order(query.sort), None
+    for _ in range(3):
+        seen = await page(stage.dispatches["task"].store.reader, query, user_id, after, few=few)
+        shown = [each.task for each in seen[: query.limit]]
+        found += [task.id for task in shown]
+        if len(seen) <= query.limit:
+            break
+        after = by.key(shown[-1]), shown[-1].id
+    return found
+
+
+@pytest.mark.parametrize("sort", get_args(Sort))
+async def test_the_ways_to_a_page_are_one(stage: Stage, owner: str, sort: Sort) -> None:
+    now = datetime.fromtimestamp(stage.now / 1000, UTC)
+    projects = [each.id for each in (await stage.ask(ListProjects(), caller=owner)).items]
+    labels = [each.id for each in (await stage.ask(ListLabels(id=projects[-1]), caller=owner)).items]
+    filters: list[dict[str, Any]] = [
+        {},
+        {"status": ["todo", "done"]},
+        {"priority": [1, 3]},
+        {"assignee_id": ["me"]},
+        {"assignee_id": ["me", "none"]},
+        {"label_id": labels[:1]},
+        {"label_id": labels * 2},
+        {"parent_id": ["none"]},
+        {"due_before": now},
+        {"due_after": now},
+        {"created_after": now - timedelta(days=600)},
+        {"updated_after": now - timedelta(days=600)},
+        {"q": "ba*"},
+        {"q": "baba", "status": ["done"]},
+        {"status": ["todo"], "due_after": now, "assignee_id": ["me"]},
+        {"deleted": True},
+    ]
+    for fields in filters:
+        for scope in ([], projects[:2], projects[-1:]):
+            query = ListTasks(project_id=scope, sort=sort, limit=7, **fields)
+            pages = [await ids(stage, query, owner, few) for few in (NONE, FEW, ALL)]
+            assert pages[0] == pages[1] == pages[2], (fields, scope)
+            assert len(set(pages[0])) == len(pages[0])
