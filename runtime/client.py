@@ -273,7 +273,7 @@ class Client:
 
     def _waits_its_turn(self, pending: _Pending, now: float) -> bool:
         """It is not lost but in a queue that moves; whoever has too much to do would do it twice."""
-        return pending.round > 0 and self._pace.waits(pending.envelope.to, pending.envelope.type, pending.sent, now)
+        return self._pace.waits(pending.envelope.to, pending.envelope.type, pending.sent, now)
 
     def _hedged(self, pending: _Pending) -> int:
         """How many copies go out; the budget is less by so many."""

@@ -12,13 +12,13 @@ LEAST = 8
 SLOW = 1 / 8
 """Of its budget: an answer that took longer says that more is asked for than can be done."""
 
-ROOM = 1 / 2
+ROOM = 1 / 3
 """Of a budget: as many may be under way as were answered in that time."""
 
 FREE_S = 5.0
 """After so long without a slow answer there is no limit any more."""
 
-OVERTAKEN_S = 0.4
+OVERTAKEN_S = 0.2
 """An ask that others have overtaken which were sent so much later is not in its queue any more."""
 
 QUIET_S = 1.0
