@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 import msgspec
 
 from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskCreated, TaskUpdated, UpdateTask
-from actors.contracts.task_recurrence import NewRecurrence
 from actors.contracts.values import Versions
 from actors.records.activity import Entry
 from actors.records.task import Link, TaskRecords
@@ -19,7 +18,7 @@ from actors.task_mentions import Known, Mentions
 from actors.task_places import position
 from actors.task_reminders import change_reminders, set_reminders
 from actors.task_rights import WRITERS, check_kept, forbidden, no_task
-from actors.task_series import Follower, counted_from, followed, following_row, in_zone, refusal
+from actors.task_series import Follower, following_row, in_zone, settled
 from runtime.context import Context
 from runtime.errors import Conflict, Refusal
 
@@ -136,9 +135,7 @@ class _Attempt:
 
     async def _step(self, command: UpdateTask, known: Known | None) -> Task:
         before, watching = self.present[command.id], self._seen[command.id].watching
-        if isinstance(command.recurrence, NewRecurrence):
-            recurrence = await in_zone(command.recurrence, before.created_by, self._ctx.records)
-            command = msgspec.structs.replace(command, recurrence=recurrence)
+        command = await in_zone(command, before.created_by, self._ctx.records)
         after, changed = changed_task(command, before, self._ctx.now)
         mentions = self._mentions(command, changed)
         if known is not None and mentions:
@@ -148,11 +145,7 @@ class _Attempt:
             parent = mentions.parent_id
             if parent and before.id in await self._ctx.records.ancestors(parent):
                 raise Conflict("task.parent_cycle", "a task cannot be below itself")
-        if {"recurrence", "due_at", "start_at"}.intersection(changed):
-            wrong = refusal(after.recurrence, counted_from(after), anew="recurrence" in changed)
-            if wrong is not None:
-                raise wrong
-        after, follower = completed(after, changed, self._ctx.now)
+        after, follower = settled(after, changed, self._ctx.now)
         if follower is not None:  # what it mentions stays until it is there; and boards are locked before tasks
             await self._ctx.records.projects.lock([before.project_id])
             self.followers.append((after, follower))
@@ -167,11 +160,6 @@ class _Attempt:
         listed = [getattr(command, field) or () if field in fields else () for field in LISTING]
         assignees, labels, parent = listed
         return Mentions(self.present[command.id].project_id, assignees, labels, parent or None)
-
-
-def completed(task: TaskRow, changed: Sequence[str], now: int) -> tuple[TaskRow, Follower | None]:
-    """A changed task; and the next of its series, where the change makes one."""
-    return followed(task, now) if "status" in changed and task.status == "done" else (task, None)
 
 
 async def add_follower(task: TaskRow, follower: Follower, ctx: Context[TaskRecords]) -> None:

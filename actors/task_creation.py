@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from actors.contracts.task import CreateTask, Task
 from actors.records.activity import Entry
 from actors.records.project import Board
@@ -28,7 +26,10 @@ async def create_tasks(
     commands: Sequence[CreateTask], quotas: Quotas, ctx: ManyContext[TaskRecords]
 ) -> list[Task | Refusal]:
     """Put tasks into projects; see `TaskActor.create`."""
-    commands = await _in_zones(commands, ctx)
+    commands = [
+        await in_zone(command, each.caller.id, ctx.records) if command.recurrence else command
+        for command, each in zip(commands, ctx.each, strict=True)
+    ]
     refusals = await _refusals_of(commands, ctx)
     boards = await ctx.records.projects.reserve(_coming(commands, refusals))
     boards = await _check_room(commands, refusals, boards, quotas, ctx)
@@ -112,16 +113,3 @@ async def _check_room(
         kept[id] = Board(board.last_number - surplus, board.last_place - surplus)
         await projects.set_board(id, kept[id])
     return kept
-
-
-async def _in_zones(commands: Sequence[CreateTask], ctx: ManyContext[TaskRecords]) -> Sequence[CreateTask]:
-    """Where a task recurs, with a time zone."""
-    if not any(command.recurrence for command in commands):
-        return commands
-    zoned = []
-    for command, each in zip(commands, ctx.each, strict=True):
-        if command.recurrence is not None:
-            recurrence = await in_zone(command.recurrence, each.caller.id, ctx.records)
-            command = msgspec.structs.replace(command, recurrence=recurrence)  # the same, told fully
-        zoned.append(command)
-    return zoned

@@ -15,12 +15,12 @@ from actors.records.board import Standing
 from actors.records.project import Board
 from actors.records.task import TaskRecords
 from actors.records.task_row import Seen, TaskRow, as_list, ids
-from actors.task_changes import add_follower, completed, tell_of_changes
+from actors.task_changes import add_follower, tell_of_changes
 from actors.task_fields import changed_task
 from actors.task_places import LONGEST, position, spread
 from actors.task_quotas import Limited, Quotas
 from actors.task_rights import WRITERS, check_kept, locked_tasks_for, project_for, task_for
-from actors.task_series import Follower
+from actors.task_series import Follower, settled
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Conflict, Fault, Invalid
@@ -80,7 +80,7 @@ async def _move_within(seen: Seen, command: MoveTask, place: str | None, ctx: Co
         after, changed = _moved(seen.task, command, ctx.now, position=place or seen.task.position)
         if not changed:
             return seen.view()
-        after, follower = completed(after, changed, ctx.now)
+        after, follower = settled(after, changed, ctx.now)
         if await ctx.records.change([(seen.task, after)]):
             break
         seen = await task_for(seen.task.id, ctx, *WRITERS)  # someone else was faster: look at what they made of it
@@ -120,7 +120,7 @@ async def _emigrate(
                 label_ids=as_list([keeps.labels[each] for each in ids(was.label_ids) if each in keeps.labels]),
                 position=place if place and was.id == id else position(board.last_place - behind[was.id]),
             )
-            now, follower = completed(now, changed, ctx.now)
+            now, follower = settled(now, changed, ctx.now)
             changes.append((was, now, changed))
             followers[now.id] = now, follower
         written = await records.change([(was, now) for was, now, _ in changes])

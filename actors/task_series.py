@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from actors.contracts.task import Task
+from actors.contracts.task import CreateTask, Task, UpdateTask
 from actors.contracts.task_recurrence import NewRecurrence
 from actors.contracts.values import is_zone, milliseconds, rfc3339
 from actors.records.series import Series, series_of
@@ -19,6 +19,8 @@ from actors.records.task_row import EMPTY, Seen, TaskRow, list_text, times
 from actors.recurrence import LAST_YEAR, Rule, instant
 from actors.recurrence_text import RuleError, rule_of
 from runtime.errors import Fault, Invalid
+
+Wish = TypeVar("Wish", CreateTask, UpdateTask)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = timedelta(days=1)
@@ -33,12 +35,14 @@ class Follower(msgspec.Struct, frozen=True):
     recurrence: str
 
 
-async def in_zone(recurrence: NewRecurrence, creator: str | None, records: TaskRecords) -> NewRecurrence:
-    """With the time zone of the task's creator, where it names none."""
-    if recurrence.timezone is not None:
-        return recurrence
+async def in_zone(command: Wish, creator: str | None, records: TaskRecords) -> Wish:
+    """The command, its recurrence in the time zone of the task's creator where it names none."""
+    recurrence = command.recurrence
+    if not isinstance(recurrence, NewRecurrence) or recurrence.timezone is not None:
+        return command
     person = None if creator is None else await records.projects.person(creator)
-    return msgspec.structs.replace(recurrence, timezone=person.timezone if person else "UTC")
+    zoned = msgspec.structs.replace(recurrence, timezone=person.timezone if person else "UTC")
+    return msgspec.structs.replace(command, recurrence=zoned)
 
 
 def begun(recurrence: NewRecurrence) -> str:
@@ -81,6 +85,18 @@ def refusal(text: str | None, counted: int | None, *, anew: bool = True) -> Inva
     if first is None or rule.has_ended(first, zone):
         return _invalid("/recurrence/rule", "has no date, or none that comes in this life")
     return None
+
+
+def settled(task: TaskRow, changed: Collection[str], now: int) -> tuple[TaskRow, Follower | None]:
+    """A task as it was changed, and the next of its series if that has completed it. Refuses what cannot recur.
+
+    Who writes the follower down locks the board of its project before the task.
+    """
+    if not {"recurrence", "due_at", "start_at"}.isdisjoint(changed):
+        refused = refusal(task.recurrence, counted_from(task), anew="recurrence" in changed)
+        if refused is not None:
+            raise refused
+    return followed(task, now) if "status" in changed and task.status == "done" else (task, None)
 
 
 def counted_from(task: TaskRow) -> int | None:
