@@ -28,7 +28,7 @@ class Answer(web.StreamResponse):
     :param headers: names and values without CR or LF.
     :param close: the connection is closed afterwards.
     :ivar fields: the headers; more can be added until it is written.
-    :ivar length: of the body, in bytes.
+    :ivar length: of the body, in bytes; None: it ends when it ends.
     """
 
     policy = "default-src 'none'; frame-ancestors 'none'"
@@ -46,7 +46,7 @@ class Answer(web.StreamResponse):
         # the base class's state is for answers that grow; this one is complete
         self._status = status
         self.content = body
-        self.length = len(body)
+        self.length: int | None = len(body)
         self.media_type = media_type if body else ""
         self.fields = list(headers)
         self.closes = close
@@ -102,7 +102,9 @@ class Answer(web.StreamResponse):
 
     def _framing(self, request: web.BaseRequest) -> str:
         """The header that says where the body ends; empty: with the connection."""
-        return f"Content-Length: {self.length}\r\n"
+        if self.length is not None:
+            return f"Content-Length: {self.length}\r\n"
+        return "Transfer-Encoding: chunked\r\n" if request.version > HttpVersion10 else ""
 
 
 @lru_cache(maxsize=64)

@@ -26,6 +26,7 @@ from edge.docs_page import DocsPage
 from edge.endpoint import ActorEndpoint
 from edge.events import EventsEndpoint
 from edge.everyone import EveryoneEndpoint, RosterEndpoint
+from edge.export_answer import ExportEndpoint
 from edge.files import Avatars, Files
 from edge.gate import Gate
 from edge.gathering import GatheringEndpoint
@@ -163,7 +164,8 @@ class Edge:
             elif route.everyone is not None:
                 endpoint = self._everyone(route, route.everyone, client, key)
             else:
-                endpoint = ActorEndpoint(
+                kind = ExportEndpoint if route.exports else ActorEndpoint
+                endpoint = kind(
                     route, client=client, gate=gate, key=key, body_limit=settings.body_limit, deadline_max_s=longest
                 )
             self._router.add(route.method, route.path, endpoint)

@@ -30,7 +30,7 @@ class FileAnswer(Answer):
 
     def __init__(self, status: int, length: int, *, media_type: str, headers: Sequence[tuple[str, str]]) -> None:
         super().__init__(status, headers=headers)
-        self.length = length
+        self.length = self._length = length
         self.media_type = media_type
 
 
@@ -106,7 +106,7 @@ class LocalFileAnswer(FileAnswer):
                 os.close(target)
 
     async def _send(self, request: web.BaseRequest, target: int) -> None:
-        end = min(self._first + self.length, self._local.size)
+        end = min(self._first + self._length, self._local.size)
         place, source = self._first, self._local.file.fileno()
         while place < end:
             try:
@@ -121,7 +121,7 @@ class LocalFileAnswer(FileAnswer):
             if not sent:
                 break
             place += sent
-        if place < self._first + self.length:
+        if place < self._first + self._length:
             _cut_off(request, "the file is shorter than it was")
 
 

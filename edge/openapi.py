@@ -17,6 +17,7 @@ from edge.direct import DirectUploads
 from edge.docs_page import DocsPage
 from edge.events import MEDIA_TYPE as EVENT_STREAM
 from edge.events import EventsEndpoint
+from edge.exports import MEDIA_TYPES
 from edge.files import Avatars, Files
 from edge.operations import Document, Health, Healthz, MetricsPage, Ready, Readyz
 from edge.problems import MEDIA_TYPE, ProblemDetails
@@ -127,6 +128,9 @@ def _success(route: Route, reply: Json | None) -> Json:
     answer: Json = {"description": HTTPStatus(route.status).phrase, "headers": _refs("headers", headers)}
     if route.replies:
         answer["content"] = {JSON: {"schema": reply}}
+    if route.exports:
+        others = (each.partition(";")[0] for each in MEDIA_TYPES.values())
+        answer["content"] |= {each: {"schema": {"type": "string"}} for each in others if each != JSON}
     return answer
 
 

@@ -139,6 +139,7 @@ class Route:
     :ivar form: the body is a form with a file, not JSON.
     :ivar gathering: several actors answer.
     :ivar everyone: each actor may answer.
+    :ivar exports: a file is put together of many replies, and streamed.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -153,6 +154,7 @@ class Route:
     form: FileForm | None = None
     gathering: Gathering | None = None
     everyone: Everyone | Roster | None = None
+    exports: bool = False
     grants: tuple[Vouch, ...] = ()
 
     @property
@@ -217,6 +219,7 @@ def get(
     rate: RateClass | None = None,
     gathering: Gathering | None = None,
     everyone: Everyone | Roster | None = None,
+    exports: bool = False,
     grants: tuple[Vouch, ...] = (),
 ) -> Route:
     """Read. Fields that the path does not name come from the query."""
@@ -229,6 +232,7 @@ def get(
         rate=rate,
         gathering=gathering,
         everyone=everyone,
+        exports=exports,
         grants=grants,
     )
 

@@ -60,7 +60,7 @@ THIRD_PARTY = {
     "runtime": {"cryptography", "msgspec", "prometheus_client", "structlog", "uvloop"},
     "runtime.drivers": {"msgspec", "structlog"},
     "actors": {"msgspec"},
-    "edge": {"aiohttp", "jinja2", "jwt", "msgspec", "multidict", "multipart", "structlog"},
+    "edge": {"aiohttp", "icalendar", "jinja2", "jwt", "msgspec", "multidict", "multipart", "structlog"},
     "config": {"dotenv", "msgspec"},
 }
 

@@ -26,6 +26,7 @@ class Row(NamedTuple):
     scope: str
     answers: str
     body: Any = None
+    query: str = ""
 
 
 class Form(NamedTuple):
@@ -123,6 +124,7 @@ TABLE = (
     Row("GET /v1/imports/{id}", "tasks:read",                   "401 200 404 401 404 403"),
     Row("POST /v1/me/calendar-feed", SESSION,                   "401 201 201 401 201 403"),
     Row("DELETE /v1/me/calendar-feed", SESSION,                 "401 204 204 401 204 403"),
+    Row("GET /v1/projects/{id}/export", "tasks:read",           "401 200 404 401 404 403", query="?format=json"),
     Row("GET /v1/dashboard", "tasks:read",                      "401 200 200 401 200 403"),
     # notifications
     Row("GET /v1/notifications", "notifications:read",          "401 200 200 401 200 403"),

@@ -176,7 +176,7 @@ async def test_b79_each_client_is_answered_as_the_table_says(street: Street, row
         "admin": await street.admin(),
         "unscoped": await member.unscoped(row.scope),
     }
-    path = await filled(route.path, route, member)
+    path = await filled(route.path, route, member) + row.query
     found = {}
     for name in CLIENTS:
         body = row.body
@@ -194,7 +194,7 @@ async def test_a_token_with_the_scope_alone_is_as_good_as_a_session(street: Stre
     (route,) = [route for route in ROUTES if called(route) == row.call]
     member = Member(await street.house.anyone.person("Ada"), street)
     made = await member.api("POST", "/v1/me/tokens", {"name": "one", "scopes": [row.scope]})
-    path = await filled(route.path, route, member)
+    path = await filled(route.path, route, member) + row.query
     body = row.body
     if isinstance(body, dict):
         body = json.loads(await filled(json.dumps(row.body), route, member))

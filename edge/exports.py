@@ -1,0 +1,150 @@
+"""A project as a file: read page by page as its member may, written piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Literal, Protocol, TypeVar
+
+import msgspec
+
+from actors.contracts.task import ListTasks, Task
+from actors.contracts.task_comment import Comment, ListComments
+from actors.contracts.task_label import Label, ListLabels
+from actors.contracts.task_project import ListMembers, Member, Project
+from runtime.message import Page, Query
+
+Item = TypeVar("Item")
+Reply = TypeVar("Reply")
+
+ExportFormat = Literal["json", "csv", "ics"]
+
+TASKS: Final = 50
+"""Of one page, which is what is held in memory: with texts of 64 KiB at most some MB."""
+
+PAGE: Final = 200
+"""Of the other listings."""
+
+AT_ONCE: Final = 8
+"""Tasks whose comments are asked for side by side."""
+
+MEDIA_TYPES: Final[Mapping[ExportFormat, str]] = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8; header=present",
+    "ics": "text/calendar; charset=utf-8",
+}
+
+COLUMNS: Final = (
+    "id", "number", "title", "description", "status", "priority", "labels", "assignees", "start_at", "due_at",
+    "parent_id", "estimate_minutes", "created_at", "updated_at", "completed_at",
+)  # fmt: skip
+"""Of the table. Labels and assignees are names, joined with `;`."""
+
+
+class ExportedTask(Task, frozen=True, kw_only=True):
+    """A task with what was said about it, the oldest first."""
+
+    comments: list[Comment]
+
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """A project with all that is in it, but for its trash."""
+
+    project: Project
+    members: list[Member]
+    labels: list[Label]
+    tasks: list[ExportedTask]
+
+
+class Ask(Protocol):
+    """Asks an actor, as the caller."""
+
+    def __call__(self, query: Query[Reply], /) -> Awaitable[Reply]: ...
+
+
+async def pieces(ask: Ask, project: Project, format: ExportFormat) -> AsyncGenerator[bytes, None]:
+    """The file. :raises TroupeError: what asking raises."""
+    members = [each async for each in _all(ask, lambda cursor: ListMembers(id=project.id, limit=PAGE, cursor=cursor))]
+    labels = [each async for each in _all(ask, lambda cursor: ListLabels(id=project.id, limit=PAGE, cursor=cursor))]
+    writer = {"json": _json, "csv": _csv, "ics": _ics}[format]
+    async for piece in writer(ask, project, members, labels):
+        yield piece
+
+
+async def _json(ask: Ask, project: Project, members: Sequence[Member], labels: Sequence[Label]) -> AsyncIterator[bytes]:
+    encode = msgspec.json.encode
+    yield b'{"project":' + encode(project) + b',"members":' + encode(members) + b',"labels":' + encode(labels)
+    before = b',"tasks":['
+    async for tasks in _tasks(ask, project):
+        for first in range(0, len(tasks), AT_ONCE):
+            some = tasks[first : first + AT_ONCE]
+            for task, comments in zip(some, await asyncio.gather(*(_said(ask, each) for each in some)), strict=True):
+                yield before + encode(ExportedTask(**msgspec.structs.asdict(task), comments=comments))
+                before = b","
+    yield (before if before != b"," else b"") + b"]}"
+
+
+async def _csv(ask: Ask, project: Project, members: Sequence[Member], labels: Sequence[Label]) -> AsyncIterator[bytes]:
+    """RFC 4180."""
+    people = {each.user_id: each.name for each in members}
+    names = {each.id: each.name for each in labels}
+    yield _row(COLUMNS)
+    async for tasks in _tasks(ask, project):
+        for task in tasks:
+            fields = msgspec.structs.asdict(task)
+            fields["labels"] = ";".join(names[id] for id in task.label_ids if id in names)
+            fields["assignees"] = ";".join(people[id] for id in task.assignee_ids if id in people)
+            yield _row(["" if fields[column] is None else fields[column] for column in COLUMNS])
+
+
+def _row(cells: Sequence[Any]) -> bytes:
+    """One line. A text that a spreadsheet would take for a formula begins with an apostrophe."""
+    line = io.StringIO()
+    safe = [f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell for cell in cells]
+    csv.writer(line).writerow(safe)
+    return line.getvalue().encode()
+
+
+async def _ics(ask: Ask, project: Project, members: Sequence[Member], labels: Sequence[Label]) -> AsyncIterator[bytes]:
+    """RFC 5545: a calendar of to-dos."""
+    from edge.to_dos import to_do  # its library takes 0.2 s, which no start should pay
+
+    names = {each.id: each.name for each in labels}
+    yield b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Troupe//Export//EN\r\n"
+    written = False
+    async for tasks in _tasks(ask, project):
+        for task in tasks:
+            written = True
+            yield to_do(task, names)
+    if not written:  # a calendar must hold something (RFC 5545 section 3.6): that it is empty is said by its name
+        yield b"BEGIN:VTIMEZONE\r\nTZID:UTC\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n"
+        yield b"TZOFFSETFROM:+0000\r\nTZOFFSETTO:+0000\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+    yield b"END:VCALENDAR\r\n"
+
+
+async def _tasks(ask: Ask, project: Project) -> AsyncIterator[Sequence[Task]]:
+    """Page by page, the oldest first: what is added meanwhile comes last."""
+    cursor: str | None = None
+    while True:
+        page = await ask(ListTasks(project_id=[project.id], sort="created_at", limit=TASKS, cursor=cursor))
+        yield page.items
+        if (cursor := page.next_cursor) is None:
+            return
+
+
+async def _said(ask: Ask, task: Task) -> list[Comment]:
+    if not task.comment_count:
+        return []
+    return [each async for each in _all(ask, lambda cursor: ListComments(id=task.id, limit=PAGE, cursor=cursor))]
+
+
+async def _all(ask: Ask, listing: Callable[[str | None], Query[Page[Item]]]) -> AsyncIterator[Item]:
+    cursor: str | None = None
+    while True:
+        page = await ask(listing(cursor))
+        for item in page.items:
+            yield item
+        if (cursor := page.next_cursor) is None:
+            return
