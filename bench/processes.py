@@ -52,9 +52,9 @@ async def running(
         await _stop(process)
 
 
-async def output_of(command: Sequence[str], directory: Path) -> bytes:
+async def output_of(command: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None) -> bytes:
     """What a program prints until it ends. :raises Failure: it ends with an error."""
-    process, log = await _start(command, directory, None)
+    process, log = await _start(command, directory, environment)
     try:
         printed, _ = await process.communicate()
     finally:

@@ -37,6 +37,7 @@ from runtime.pace import Pace
 from runtime.ports import Broker, Subscription
 from runtime.silence import Silence
 from runtime.telemetry import Metrics, logger
+from runtime.writers import Writers
 
 R = TypeVar("R")
 
@@ -113,6 +114,7 @@ class Client:
         self._typical_s: dict[str, float] = {}
         self._silence = Silence()
         self._pace = Pace(metrics)
+        self._writers = Writers()
         self._sweeping: asyncio.TimerHandle | None = None
         self._watching: list[Callable[[], None]] = []
         broker.on_reply(self._replied)
@@ -174,9 +176,10 @@ class Client:
         self._asked += 1
         self._hedges = min(MOST_HEDGES, self._hedges + HEDGES_PER_ASK)
         nonce = f"{self._nonce}{self._asked}"
+        fresh = self._writers.have_written(message, actor, caller, loop.time())
         envelope = Envelope(
             id or self._new_id(), kind, actor, encode(message), nonce, None, budget_ms, request_hash,
-            caller, grants, 0, None, trace, request_id,
+            caller, grants, 0, None, trace, request_id, 0, fresh,
         )  # fmt: skip
         future: asyncio.Future[Reply] = loop.create_future()
         pending = self._pending[nonce] = _Pending(envelope, future, loop.time(), budget_ms / 1000)

@@ -125,14 +125,28 @@ class Dispatch:
 
     async def _handle(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
         if handler.is_query:
-            return await self._queries(handler, items)
+            return await self._queries_apart(handler, items)
         if handler.many and len(items) > 1:
             return await self._together(handler, items)
         return [await self._alone(handler, received, message) for received, message in items]
 
+    async def _queries_apart(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
+        """Those who have just written ask the database itself, all others its replica, where there is one."""
+        fresh = [received.envelope.fresh for received, _ in items]
+        if len(set(fresh)) == 1 or self.store.primary is self.store.reader:
+            return await self._queries(handler, items)
+        answers = {
+            kind: iter(
+                await self._queries(handler, [item for item, each in zip(items, fresh, strict=True) if each is kind])
+            )
+            for kind in (False, True)
+        }
+        return [next(answers[kind]) for kind in fresh]
+
     async def _queries(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
         """No transaction, no inbox; the records are shared, so their loaders merge the reads of the list."""
-        records = self._records(handler, self.store.reader)
+        fresh = items[0][0].envelope.fresh
+        records = self._records(handler, self.store.primary if fresh else self.store.reader)
         contexts = [self._contexts.inside(records, received) for received, _ in items]
         method = self._methods[handler.type]
         results: Sequence[Any]

@@ -171,6 +171,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     :param cause: id of the message whose handling made this one.
     :param trace: W3C traceparent.
     :param crashes: how often its consumer went away while it held this.
+    :param fresh: a query of somebody who has just written: what they wrote must be seen.
     """
 
     id: str
@@ -188,6 +189,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     trace: str | None = None
     request_id: str | None = None
     crashes: int = 0
+    fresh: bool = False
 
 
 class Ok(msgspec.Struct, frozen=True, array_like=True, tag="ok"):

@@ -414,6 +414,11 @@ class Store(Protocol):
         """For queries: each statement on its own, first in, first out, from a pool (or a replica of the database)."""
         ...
 
+    @property
+    def primary(self) -> Session:
+        """Likewise, never from a replica: for queries of those who have just written."""
+        ...
+
     async def open(self) -> None:
         """:raises StoreAway: no answer within the driver's time-out."""
         ...

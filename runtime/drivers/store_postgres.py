@@ -158,6 +158,10 @@ class PostgresStore(Tables):
     def reader(self) -> Session:
         return self._reader
 
+    @property
+    def primary(self) -> Session:
+        return self._writer
+
     async def open(self) -> None:
         """:raises StartError: the server answers, but refuses the user, the password or the database."""
         for pool in {self._pool, self._replicas}:

@@ -102,6 +102,10 @@ class SqliteStore(Tables):
     def reader(self) -> Session:
         return self._reader
 
+    @property
+    def primary(self) -> Session:
+        return self._reader
+
     async def open(self) -> None:
         if sqlite3.sqlite_version_info < (3, 35):  # `returning`
             raise StartError(f"SQLite 3.35 or later is needed; this Python has {sqlite3.sqlite_version}")

@@ -43,13 +43,14 @@ def envelope(
     nonce: str = "n",
     trace: str | None = None,
     request_id: str | None = None,
+    fresh: bool = False,
 ) -> Envelope:
     """A message as it arrives; requests want a reply unless `reply` says otherwise."""
     kind = type(message)
     wanted = not isinstance(message, Event) if reply is None else reply
     return Envelope(
         id or NEW_ID(), wire_name(kind), owner(kind), encode(message), nonce, "asker" if wanted else None,
-        None, hash, caller, grants, attempt, None, trace, request_id,
+        None, hash, caller, grants, attempt, None, trace, request_id, 0, fresh,
     )  # fmt: skip
 
 

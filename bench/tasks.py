@@ -1,0 +1,133 @@
+"""`python -m bench.tasks [--seeded URL]`: what tasks cost over HTTP, by how many there are; medians of rounds.
+
+Everything in one process, its tasks in SQLite and in PostgreSQL (`BENCH_POSTGRES_URL`, or one that the tests would
+find), 1000 of them in ten projects; `--seeded` names a database of a task actor that `python -m runtime seed` has
+filled, and measures that, too. Its projects are then those of the account that asks here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import aiohttp
+import asyncpg
+
+from actors.contracts.task_seed import SOMEBODY
+from bench.load import load
+from bench.processes import output_of, python, running
+from bench.servers import database
+from bench.troupe_side import ACCOUNT, ALL, address_in, environment, runtime
+
+TASKS: Final = 1000
+ROUNDS: Final = 2
+WARM_UP_S: Final = 2.0
+WORDS: Final = ("bababa", "babace", "cebaba", "nafori", "vavana")
+"""Of the seed: some stand in many tasks, some in few."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.tasks")
+    parser.add_argument("--seeded", metavar="URL", help="postgresql://… of tasks that are there")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement; default: 2")
+    arguments = parser.parse_args()
+    asyncio.run(_measure_all(arguments.seeded, arguments.seconds))
+
+
+async def _measure_all(seeded: str | None, seconds: float) -> None:
+    await _measure("SQLite, 1000 tasks", {}, seconds, fill=True)
+    async with database() as url:
+        await _measure("PostgreSQL, 1000 tasks", {"TASK_STORE_URL": url}, seconds, fill=True)
+    if seeded is not None:
+        await _measure(f"PostgreSQL, {await _count(seeded)} tasks", {"TASK_STORE_URL": seeded}, seconds, fill=False)
+
+
+async def _measure(title: str, settings: Mapping[str, str], seconds: float, *, fill: bool) -> None:
+    with tempfile.TemporaryDirectory(prefix="troupe-bench-") as folder:
+        directory = Path(folder)
+        async with _served(directory, {**environment(directory, **settings), "RATE_LIMITS": "off"}, fill=fill) as (
+            address,
+            token,
+        ):
+            files = await _requests(directory, address, token)
+            found: dict[str, list[float]] = {name: [] for name in files}
+            for _ in range(ROUNDS):
+                for name, file in files.items():
+                    await load(address, file, token, WARM_UP_S)
+                    loaded = await load(address, file, token, seconds)
+                    found[name].append(loaded.answered / loaded.seconds)
+    cells = (f"{median(rates):.0f} ({min(rates):.0f}–{max(rates):.0f})" for rates in found.values())
+    print(f"| {title} | {' | '.join(cells)} |", flush=True)
+
+
+@asynccontextmanager
+async def _served(directory: Path, settings: Mapping[str, str], *, fill: bool) -> AsyncIterator[tuple[str, str]]:
+    """An address, and the token of somebody whose projects have tasks."""
+    async with running(runtime(ALL), directory, settings) as child, aiohttp.ClientSession() as session:
+        address = address_in(child.said)
+        async with session.post(f"{address}/v1/users", json={**ACCOUNT, "name": "Ada"}) as answer:
+            id = (await answer.json())["id"]
+        if fill:
+            command = python("runtime", "seed", "--tasks", str(TASKS), "--projects", "10", "--owner", id)
+            await output_of(command, directory, settings)
+        else:
+            connection = await asyncpg.connect(settings["TASK_STORE_URL"])
+            await connection.execute("update task.member set user_id = $1 where role = 'owner'", id)
+        async with session.post(f"{address}/v1/sessions", json=ACCOUNT) as answer:
+            token = (await answer.json())["access_token"]
+        try:
+            yield address, token
+        finally:
+            if not fill:
+                await connection.execute("update task.member set user_id = $1 where role = 'owner'", SOMEBODY)
+                await connection.close()
+
+
+async def _requests(directory: Path, address: str, token: str) -> Mapping[str, Path]:
+    """What is measured → a file of requests."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+
+        async def items(path: str) -> list[dict[str, Any]]:
+            async with session.get(f"{address}/v1/{path}") as answer:
+                found: list[dict[str, Any]] = (await answer.json())["items"]
+                return found
+
+        projects = [each["id"] for each in await items("projects?limit=200")]
+        tasks = [each["id"] for id in projects[:10] for each in await items(f"tasks?project_id={id}&limit=100")]
+    lists = ["", "&status=todo&sort=-updated_at", "&assignee_id=me&sort=due_at", "&sort=-priority", "&priority=4"]
+    some = projects[-5:]  # the first one is the largest, and the oldest
+    made = json.dumps({"project_id": projects[0], "title": "Order brass", "description": "x" * 100})
+    lines = {
+        "GET": [f"GET\t/v1/tasks/{id}\t" for id in tasks],
+        "list of a project": [f"GET\t/v1/tasks?project_id={id}{each}\t" for id in some for each in lists],
+        "list of all": [f"GET\t/v1/tasks?limit=50{each}\t" for each in lists],
+        "search": [f"GET\t/v1/tasks?q={word}\t" for word in WORDS],
+        "create": [f"POST\t/v1/tasks\t{made}"],
+        "update": [f"PATCH\t/v1/tasks/{id}\t" + json.dumps({"title": f"Title {n}"}) for n, id in enumerate(tasks * 2)],
+    }
+    files = {}
+    for number, (name, texts) in enumerate(lines.items()):
+        files[name] = directory / f"requests{number}"
+        files[name].write_text("".join(f"{text}\n" for text in texts))
+    return files
+
+
+async def _count(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    found: int = await connection.fetchval("select count(*) from task.task")
+    await connection.close()
+    return found
+
+
+if __name__ == "__main__":
+    print("| requests a second | GET | list of a project | list of all | search | create | update |", flush=True)
+    print("|---|---|---|---|---|---|---|", flush=True)
+    main()
