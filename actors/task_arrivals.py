@@ -96,13 +96,18 @@ def _task(
         title=item.title,
         description=item.description,
         status=item.status,
+        priority=item.priority,
+        estimate_minutes=item.estimate_minutes,
         label_ids=[labels[label.name] for label in item.labels],
     )
     id, creator = ctx.new_id(), arriving.user_id
-    task = new_task(command, id=id, number=number, position=position(place), creator=creator, now=item.created_at)
-    return msgspec.structs.replace(
-        task, updated_at=max(item.created_at, item.updated_at), completed_at=item.completed_at
-    )
+    created_at = ctx.now if item.created_at is None else item.created_at
+    updated_at = created_at if item.updated_at is None else max(created_at, item.updated_at)
+    task = new_task(command, id=id, number=number, position=position(place), creator=creator, now=created_at)
+    given = {"start_at": item.start_at, "due_at": item.due_at, "updated_at": updated_at}
+    if item.status == "done":
+        given["completed_at"] = item.completed_at
+    return msgspec.structs.replace(task, **{name: value for name, value in given.items() if value is not None})
 
 
 async def _labels(

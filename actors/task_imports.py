@@ -102,7 +102,7 @@ class Imports(Limited):
         """
         caller, format = caller_of(ctx), FORMATS.get(command.format)
         if format is None:
-            fault = Fault("/format", f"is not read yet; {', '.join(FORMATS)} is")
+            fault = Fault("/format", f"is not read yet; what is: {', '.join(FORMATS)}")
             raise Invalid("request.invalid", "there is no way to read this format yet", faults=(fault,))
         file = cleaned(command.upload.filename)
         try:
@@ -153,7 +153,7 @@ class Imports(Limited):
             if row is None:
                 return
             await records.imports.save(msgspec.structs.replace(row, status="running", changed_at=ctx.now))
-        conversion, unreadable = Conversion(FORMATS[row.format]), None
+        conversion, unreadable = Conversion(FORMATS[row.format], msgspec.json.decode(row.mapping)), None
         try:
             pieces = conversion.lines(self._blobs.get(_file(row.id)))
             await self._blobs.put(_lines(row.id), pieces, content_type="application/jsonl")

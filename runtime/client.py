@@ -317,7 +317,7 @@ def _readdressed(envelope: Envelope, reply_to: str, budget_ms: int, grants: tupl
     return Envelope(
         envelope.id, envelope.type, envelope.to, envelope.body, envelope.nonce, reply_to, budget_ms,
         envelope.request_hash, envelope.caller, grants, envelope.attempt, envelope.cause, envelope.trace,
-        envelope.request_id,
+        envelope.request_id, envelope.crashes, envelope.fresh,
     )  # fmt: skip
 
 

@@ -63,8 +63,8 @@ class StartImport(Command[Import], frozen=True, kw_only=True):
     Without `project_id` a project is made, named after the source. The same source again in the same project
     creates nothing twice: what is there already stays as it is, and only what is new in the file is added.
     Numbers are kept where they are free. It fails where a project would have more tasks than it may. Of the formats,
-    `github-archive` is read so far. Refuses `project.not_found`, `auth.forbidden`, `quota.exceeded` and formats that
-    are not read yet.
+    `github-archive` and `csv` are read so far. Refuses `project.not_found`, `auth.forbidden`, `quota.exceeded` and
+    formats that are not read yet.
     """
 
     upload: Upload

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from actors.contracts.task_import import ImportFormat
-from actors.imports import github_archive
+from actors.imports import github_archive, table
 from actors.imports.item import Format
 
-FORMATS: Final[Mapping[ImportFormat, Format]] = {"github-archive": github_archive}
+FORMATS: Final[Mapping[ImportFormat, Format]] = {"github-archive": github_archive, "csv": table}
 """Those that can be read."""

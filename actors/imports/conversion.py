@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import msgspec
@@ -21,13 +21,14 @@ class Conversion:
         there again. :ivar highest: of their numbers.
     """
 
-    def __init__(self, format: Format) -> None:
+    def __init__(self, format: Format, mapping: Mapping[str, str] | None = None) -> None:
         self.total = 0
         self.broken = 0
         self.twice = 0
         self.highest = 0
         self.faults: list[ImportFault] = []
         self._format = format
+        self._mapping = mapping or {}
 
     async def lines(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """JSON texts of `ImportedTask`, each with its line feed; none twice.
@@ -35,7 +36,7 @@ class Conversion:
         :raises Unreadable: at any point.
         """
         seen: set[str] = set()
-        async for found in self._format.read(pieces):
+        async for found in self._format.read(pieces, self._mapping):
             self.total += 1
             if isinstance(found, ImportFault):
                 self.broken += 1

@@ -60,8 +60,10 @@ def title(head: bytes) -> str | None:
         return None
 
 
-async def read(pieces: AsyncIterator[bytes]) -> AsyncIterator[ImportedTask | ImportFault]:
-    """:raises Unreadable: no such archive."""
+async def read(
+    pieces: AsyncIterator[bytes], mapping: Mapping[str, str] | None = None
+) -> AsyncIterator[ImportedTask | ImportFault]:
+    """:param mapping: not heeded: an archive's names are known. :raises Unreadable: no such archive."""
     repository, colors = "", dict[str, str | None]()
     async for element in elements(pieces, {"repo", "labels", "issues"}, required="issues"):
         if element.name == "issues":

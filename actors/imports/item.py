@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -33,6 +33,7 @@ class ImportedTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     :param source: what it is known by in its source, the same in every file.
     :param number: which it would like to keep.
+    :param created_at: ms since the epoch, as all times; None where the source does not say.
     """
 
     source: str
@@ -40,9 +41,13 @@ class ImportedTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     title: str
     description: str = ""
     status: TaskStatus = "todo"
+    priority: int = 0
+    estimate_minutes: int | None = None
     labels: list[ImportedLabel] = []
-    created_at: int
-    updated_at: int
+    start_at: int | None = None
+    due_at: int | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
     completed_at: int | None = None
     comments: list[ImportedComment] = []
 
@@ -65,9 +70,12 @@ class Format(Protocol):
         """What the source calls itself, if the beginning of the file says so: 1 to 200 characters on one line."""
         ...
 
-    def read(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[ImportedTask | ImportFault]:
+    def read(
+        self, pieces: AsyncIterator[bytes], mapping: Mapping[str, str]
+    ) -> AsyncIterator[ImportedTask | ImportFault]:
         """Its tasks in their order, and what is wrong with those that cannot be taken.
 
+        :param mapping: names of the source → what they are here.
         :raises Unreadable: at any point.
         """
         ...

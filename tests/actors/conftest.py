@@ -16,8 +16,10 @@ from config.settings import Settings
 from runtime import connect
 from runtime.keys import Sealer
 from runtime.late_blobs import LateBlobs
+from runtime.ports import Blobs
 from runtime.testing import Stage
 from tests.actors.company import Company
+from tests.actors.importing import Importers
 from tests.actors.town import ORIGIN, Town
 from tests.conformance.cloudinary_server import cloudinary_server, cloudinary_url
 
@@ -101,3 +103,23 @@ async def town(database: str | None, run_id: str, tmp_path_factory: pytest.TempP
 @pytest.fixture
 def company(stage: Stage) -> Company:
     return Company(stage)
+
+
+@pytest.fixture(scope="module")
+async def stand(
+    database: str | None, run_id: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Stage, Blobs]]:
+    """The task actor alone, and the object store of its imports."""
+    async with contextlib.AsyncExitStack() as stack:
+        store_url = await stack.enter_async_context(schemas(database, f"imports_{run_id}")) if database else None
+        settings = Settings(blob_url=f"file:{tmp_path_factory.mktemp('blobs')}", import_limit=10_000_000)
+        blobs = connect.blobs(settings)
+        await blobs.open()
+        stack.push_async_callback(blobs.close)
+        task = TaskActor(blobs=blobs, settings=settings)
+        yield await stack.enter_async_context(Stage(task, store_url=store_url)), blobs
+
+
+@pytest.fixture
+def importers(stand: tuple[Stage, Blobs]) -> Importers:
+    return Importers(*stand)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from actors.contracts.task import ListTasks, Task
@@ -74,12 +74,17 @@ class Importers(Company):
         caller: str | None = None,
         name: str = "issues.json",
         format: ImportFormat = "github-archive",
+        mapping: Mapping[str, str] | None = None,
         dry_run: bool = False,
     ) -> Import:
         """Sent, and begun."""
         ticket = await self.ticket(content, caller)
         command = StartImport(
-            upload=Upload(id=ticket.id, filename=name), format=format, project_id=project_id, dry_run=dry_run
+            upload=Upload(id=ticket.id, filename=name),
+            format=format,
+            project_id=project_id,
+            mapping=dict(mapping or {}),
+            dry_run=dry_run,
         )
         return await self.stage.ask(command, caller=caller or self.ada)
 

@@ -1,0 +1,173 @@
+"""Tables (CSV, RFC 4180): a line a task, under a header of names of Task's fields, or of those that a mapping names.
+
+Labels are names, joined with `;`. The separator is whichever of comma, semicolon and tab the header has most of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from actors.contracts.task import Priority, TaskStatus
+from actors.contracts.task_import import ImportFault
+from actors.contracts.values import TimeIn
+from actors.imports.cleaning import known_by, moment, one_line, plain_text
+from actors.imports.item import ImportedLabel, ImportedTask, Unreadable
+
+LARGEST: Final = 1 << 20
+"""Bytes of one task, at most; of one cell, the library takes 128 KiB of characters."""
+
+_LINES = re.compile(rb"[^\n]*\n|[^\n]+")
+_ESCAPED = re.compile("'[=+@-]")
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """The cells that say something, by field."""
+
+    title: str
+    id: str | None = None
+    number: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+    description: str = ""
+    status: TaskStatus = "todo"
+    priority: Priority = 0
+    labels: str = ""
+    start_at: TimeIn | None = None
+    due_at: TimeIn | None = None
+    estimate_minutes: Annotated[int, Meta(ge=0, le=100_000)] | None = None
+    created_at: TimeIn | None = None
+    updated_at: TimeIn | None = None
+    completed_at: TimeIn | None = None
+
+
+FIELDS: Final = _Row.__struct_fields__
+
+
+def title(head: bytes) -> str | None:
+    """A table has no name."""
+    return None
+
+
+async def read(pieces: AsyncIterator[bytes], mapping: Mapping[str, str]) -> AsyncIterator[ImportedTask | ImportFault]:
+    """:param mapping: column → field. :raises Unreadable: no table, or one without titles."""
+    columns: Sequence[str | None] | None = None
+    delimiter = ","
+    same: Counter[str] = Counter()
+    async for line, text in _records(pieces):
+        if columns is None:
+            delimiter = max(",;\t", key=text.count)
+            columns = _columns(_cells(text, delimiter, line), mapping)
+        else:
+            yield _read(line, text, delimiter, columns, same)
+    if columns is None:
+        raise Unreadable(1, "there is no header in this file")
+
+
+def _columns(header: Sequence[str], mapping: Mapping[str, str]) -> Sequence[str | None]:
+    """The field of each column; None for those that are none of ours."""
+    if unknown := [field for field in mapping.values() if field not in FIELDS]:
+        raise Unreadable(1, f"the mapping names {unknown[0]!r}, which is no field; there are: {', '.join(FIELDS)}")
+    if missing := [column for column in mapping if column not in header]:
+        raise Unreadable(1, f"there is no column {missing[0]!r}, which the mapping names")
+    mapped = set(mapping.values())
+    own = ((column, column.strip().lower()) for column in header)
+    columns = [mapping.get(column, name if name in FIELDS and name not in mapped else None) for column, name in own]
+    if "title" not in columns:
+        raise Unreadable(1, "there is no column 'title' in this file")
+    if twice := [name for name, count in Counter(filter(None, columns)).items() if count > 1]:
+        raise Unreadable(1, f"there is more than one column for {twice[0]!r}")
+    return columns
+
+
+def _read(
+    line: int, text: str, delimiter: str, columns: Sequence[str | None], same: Counter[str]
+) -> ImportedTask | ImportFault:
+    """The task, or what keeps the line from being one. :param same: how often each title has come."""
+    try:
+        cells = _cells(text, delimiter, line)
+        if len(cells) > len(columns):
+            return ImportFault(line=line, detail=f"there are {len(cells)} cells, but {len(columns)} columns")
+        fields = {name: _plain(cell) for name, cell in zip(columns, cells, strict=False) if name and cell.strip()}
+        return _task(msgspec.convert(fields, _Row, strict=False), same)
+    except Unreadable as error:
+        return error.fault
+    except ValueError as error:  # msgspec.ValidationError is one
+        return ImportFault(line=line, detail=one_line(str(error).replace("`", "'").replace("$.", ""), 300))
+
+
+def _task(row: _Row, same: Counter[str]) -> ImportedTask:
+    title = one_line(row.title, 500)
+    if not title:
+        raise ValueError("the title says nothing")
+    same[title] += 1
+    times: dict[str, Any] = {
+        name: None if (time := getattr(row, name)) is None else moment(time)
+        for name in ("start_at", "due_at", "created_at", "updated_at", "completed_at")
+    }
+    names = dict.fromkeys(one_line(name.strip(), 100) for name in row.labels.split(";"))
+    return ImportedTask(
+        source=_source(row, title, same[title]),
+        number=row.number,
+        title=title,
+        description=plain_text(row.description),
+        status=row.status,
+        priority=row.priority,
+        estimate_minutes=row.estimate_minutes,
+        labels=[ImportedLabel(name) for name in names if name],
+        **times,
+    )
+
+
+def _source(row: _Row, title: str, nth: int) -> str:
+    """By its id or number; else it is the n-th with this title, also when the file has grown."""
+    if row.id is not None:
+        return known_by("csv", "id", row.id)
+    return known_by("csv", "number", row.number) if row.number is not None else known_by("csv", title, nth)
+
+
+def _plain(cell: str) -> str:
+    """Without the apostrophe that keeps it from being a formula."""
+    return cell[1:] if _ESCAPED.match(cell) else cell
+
+
+def _cells(text: str, delimiter: str, line: int) -> Sequence[str]:
+    try:
+        (cells,) = csv.reader([text], delimiter=delimiter, strict=True)
+    except (csv.Error, ValueError) as error:
+        raise Unreadable(line, f"this is no line of a table: {error}") from None
+    return cells
+
+
+async def _records(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, str]]:
+    """Lines of the table, and the line of the file where each begins; a line of the table ends outside of quotes."""
+    record, quotes, begins, line = bytearray(), 0, 1, 1
+    async for piece in pieces:
+        for part in _LINES.findall(piece):
+            record += part
+            quotes += part.count(b'"')
+            if len(record) > LARGEST:
+                raise Unreadable(begins, f"a line of the table has more than {LARGEST} bytes: is a quote not closed?")
+            if part.endswith(b"\n"):
+                line += 1
+                if quotes % 2 == 0:
+                    if record.strip():
+                        yield begins, _text(record, begins)
+                    record, quotes, begins = bytearray(), 0, line
+        await asyncio.sleep(0)
+    if quotes % 2:
+        raise Unreadable(begins, "a quote is not closed")
+    if record.strip():
+        yield begins, _text(record, begins)
+
+
+def _text(record: bytearray, line: int) -> str:
+    try:
+        return record.decode("utf-8-sig" if line == 1 else "utf-8")
+    except UnicodeDecodeError:
+        raise Unreadable(line, "this is not UTF-8") from None
