@@ -15,6 +15,7 @@ from runtime.errors import BrokerAway, Conflict, DeadlinePassed, MessageError, U
 from runtime.keys import Keys, sign_grant
 from runtime.message import (
     Answer,
+    Caller,
     Command,
     Envelope,
     Failed,
@@ -124,6 +125,20 @@ async def test_an_unanswered_ask_is_hedged_and_sent_again_after_1_3_and_7_second
     office.answer(again[-1][0])
     office.answer(first[0])
     assert [total.value for total in await asyncio.gather(*asks)] == [1, 1]
+
+
+@in_an_office
+async def test_queries_say_that_their_caller_has_just_written(office: Office) -> None:
+    ada, bob = Caller("ada"), Caller("bob")
+    asks = [asyncio.ensure_future(office.client.ask(Add(name="a"), caller=ada))]
+    await office.arrived(1)
+    asks += [asyncio.ensure_future(office.client.ask(GetTotal(name="a"), caller=each)) for each in (ada, bob)]
+    await office.arrived(2)
+    assert [each.fresh for _, envelopes in office.frames for each in envelopes] == [False, True, False]
+    for _, envelopes in office.frames:
+        for envelope in envelopes:
+            office.answer(envelope)
+    await asyncio.gather(*asks)
 
 
 @in_an_office
