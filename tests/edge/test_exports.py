@@ -7,15 +7,23 @@ import csv
 import io
 import tracemalloc
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import aiohttp
 import icalendar
 import pytest
 
 from actors.contracts.task import ListTasks, Task
-from actors.contracts.task_project import Project
+from actors.contracts.task_label import Label, ListLabels
+from actors.contracts.task_project import GetProject, ListMembers, Member, Project
 from edge.exports import COLUMNS, TASKS, pieces
+from runtime.actor import Actor, handles
+from runtime.context import Context
 from runtime.message import Page, decoder, encode
+from tests.edge.key_keeper import KeyKeeper, NoRecords
+from tests.edge.stand import edge_of
 from tests.edge.whole_house import House, house_of
 from tests.system.world import Answer, Api
 
@@ -179,6 +187,45 @@ async def test_a_connection_serves_on_after_an_export_and_a_head_has_no_body(hou
     assert answer.endswith(b"]}"), "to the end of the connection, without chunks"
     assert b"chunked" not in answer
     writer.close()
+
+
+class Failing(Actor[NoRecords]):
+    """Has a project whose tasks cannot be read to their end."""
+
+    name = "task"
+    records = NoRecords
+
+    @handles
+    async def project(self, query: GetProject, ctx: Context[NoRecords]) -> Project:
+        at = "2026-11-24T09:30:00.000Z"
+        return Project(
+            id=query.id, name="Apollo", description="", key="A", role="owner", created_by=None, created_at=at,
+            updated_at=at, version=1,
+        )  # fmt: skip
+
+    @handles
+    async def members(self, query: ListMembers, ctx: Context[NoRecords]) -> Page[Member]:
+        return Page([])
+
+    @handles
+    async def labels(self, query: ListLabels, ctx: Context[NoRecords]) -> Page[Label]:
+        return Page([])
+
+    @handles
+    async def tasks(self, query: ListTasks, ctx: Context[NoRecords]) -> Page[Task]:
+        raise RuntimeError("a fault of this test")
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "ics"])
+async def test_what_breaks_off_has_no_end(tmp_path: Path, format: str) -> None:
+    keeper = KeyKeeper()
+    async with edge_of(tmp_path, keeper, Failing()) as (_, address), aiohttp.ClientSession() as session:
+        headers = {"Authorization": f"Bearer {keeper.token()}"}
+        url = f"{address}/v1/projects/{uuid4()}/export?format={format}"
+        async with session.get(url, headers=headers) as response:
+            assert response.status == 200
+            with pytest.raises(aiohttp.ClientError):
+                await response.read()
 
 
 async def test_memory_does_not_grow_with_the_project(ada: Api) -> None:
