@@ -12,7 +12,7 @@ LEAST = 8
 SLOW = 1 / 8
 """Of its budget: an answer that took longer says that more is asked for than can be done."""
 
-ROOM = 1 / 3
+ROOM = 1 / 4
 """Of a budget: as many may be under way as were answered in that time."""
 
 FREE_S = 5.0

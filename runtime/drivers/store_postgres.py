@@ -54,7 +54,7 @@ FOR_READS = 2
 BOOT_S = 600.0
 """Seconds for each statement of `exclusive`, waiting for its turn included."""
 
-_BEGIN_BRIEFLY = "begin; set local lock_timeout = 200"
+_BEGIN_BRIEFLY = "begin; set local lock_timeout = 50"
 """After a transaction has waited for a lock in vain, and until one has written: what has waited for its turn meanwhile
 does not wait for long once more."""
 _BEGIN_EXCLUSIVE = "begin; " + "; ".join(

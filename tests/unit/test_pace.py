@@ -46,10 +46,10 @@ def test_f22_before_anything_was_slow_there_is_no_limit(edge: Edge) -> None:
     assert edge.begin(5000) == 5000
 
 
-def test_f22_after_a_slow_answer_as_many_as_were_answered_in_a_third_of_the_budget(edge: Edge) -> None:
+def test_f22_after_a_slow_answer_as_many_as_were_answered_in_a_quarter_of_the_budget(edge: Edge) -> None:
     edge.begin(100)
     edge.end(40, 1.6)
-    assert edge.begin(5000) == 160 - 60
+    assert edge.begin(5000) == 120 - 60
     edge.end(10, 0.5)
     assert edge.begin(5000) == 10 + 10, "each quick answer makes room for one more"
 
@@ -61,7 +61,7 @@ def test_f02_after_an_interruption_a_backlog_is_worked_off_before_anything_is_re
     assert edge.begin(100) == 100
     edge.now += 1
     edge.end(1, 2.0)
-    assert edge.begin(1000) == 200 - 149
+    assert edge.begin(1000) == 150 - 149
 
 
 def test_f22_only_its_own_type_is_limited(edge: Edge) -> None:
