@@ -25,7 +25,7 @@ class RuleError(ValueError):
 def rule_of(text: str) -> Rule:
     """A rule. :raises RuleError: it is none, or not one for tasks."""
     if text.upper().startswith("RRULE:"):
-        raise RuleError("stands there without `RRULE:`")
+        raise RuleError("must stand there without `RRULE:`")
     parts: dict[str, str] = {}
     for part in text.upper().split(";"):
         name, sign, value = part.partition("=")

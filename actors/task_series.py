@@ -83,7 +83,7 @@ def refusal(text: str | None, counted: int | None, *, anew: bool = True) -> Inva
     dates = (rule.at(day, wall.time()) for day in rule.days(wall.date(), wall.date()))
     first = next((each for each in dates if each >= wall), None)
     if first is None or rule.has_ended(first, zone):
-        return _invalid("/recurrence/rule", "has no date, or none that comes in this life")
+        return _invalid("/recurrence/rule", "must match some day, and within the next decades")
     return None
 
 
