@@ -34,10 +34,11 @@ _PLANS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "join_collapse_limit": "1",
+    "max_parallel_workers_per_gather": "0",
 }
 """The server keeps a prepared statement's plan until the table is analyzed, and one made while the table was small
 would read all of it, or join from its wrong end, when it has grown. So plans do not depend on how large a table is:
-joins are made in the order in which they are written, row by row, through indexes
+joins are made in the order in which they are written, row by row, through indexes, and by one process alone
 (https://www.postgresql.org/docs/current/runtime-config-query.html)."""
 
 _ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
