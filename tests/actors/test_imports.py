@@ -117,7 +117,7 @@ async def test_what_came_is_in_the_feed_of_changes(importers: Importers) -> None
     project = await importers.project()
     await importers.imported(archive(issue(1), issue(2, comments=[comment()])), project.id)
     await importers.imported(archive(issue(1, comments=[comment()]), issue(2, comments=[comment()])), project.id)
-    changes = (await importers.stage.ask(ListChanges(), caller=importers.ada)).items
+    changes = (await importers.stage.ask(ListChanges(), caller=importers.ada)).items[1:]  # she is a member
     tasks = {task.number: task.id for task in await importers.tasks_in(project.id)}
     assert [(each.type, each.task_id, each.version) for each in changes] == [
         ("task_created", tasks[1], 1),
