@@ -50,6 +50,7 @@ PARTS_OF_DRIVERS = {
     "store_pool",
     "store_tables",
     "text_check",
+    "whole_files",
 }
 """Modules of `runtime/drivers` that are no driver: drivers may import these, and never each other."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from email import message_from_binary_file, policy
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +11,7 @@ from uuid import uuid4
 
 from runtime.drivers.mail_message import Sender, render
 from runtime.drivers.mail_message import sender as parse_sender
+from runtime.drivers.whole_files import write_whole
 from runtime.errors import MailerAway, SettingError
 from runtime.ports import Mail, Mailer
 
@@ -57,7 +57,7 @@ class FileMailer:
 
     async def _write(self, path: Path, content: bytes, *, keep: bool = True) -> None:
         try:
-            await asyncio.to_thread(_write, path, content, keep)
+            await asyncio.to_thread(write_whole, path, content, keep)
         except OSError as error:
             raise MailerAway(f"the mail folder cannot be used: {error.strerror}") from error
 
@@ -68,18 +68,3 @@ def _forget(folder: Path, address: str) -> None:
             to = message_from_binary_file(file, policy=policy.default)["To"]
         if to is not None and to.lower() == address.lower():
             path.unlink(missing_ok=True)
-
-
-def _write(path: Path, content: bytes, keep: bool) -> None:
-    """All of it or nothing, also when the power goes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{uuid4().hex}")
-    try:
-        with draft.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if keep:
-            draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from runtime.drivers.text_check import check
+from runtime.drivers.whole_files import write_whole
 from runtime.errors import SettingError, TexterAway
 from runtime.ports import Text, Texter
 
@@ -41,12 +41,12 @@ class FileTexter:
         """Likewise."""
 
     async def ping(self) -> None:
-        await self._in_thread(_write, self._folder / f".{uuid4().hex}", b"", False)
+        await self._in_thread(write_whole, self._folder / f".{uuid4().hex}", b"", False)
 
     async def send(self, text: Text) -> None:
         check(text)
         name = re.sub(r"[^A-Za-z0-9_-]", "_", text.id)
-        await self._in_thread(_write, self._folder / f"{name}.json", msgspec.json.encode(text), True)
+        await self._in_thread(write_whole, self._folder / f"{name}.json", msgspec.json.encode(text), True)
 
     async def forget(self, number: str) -> None:
         await self._in_thread(_forget, self._folder, number)
@@ -62,18 +62,3 @@ def _forget(folder: Path, number: str) -> None:
     for path in folder.glob("*.json"):
         if msgspec.json.decode(path.read_bytes(), type=Text).to == number:
             path.unlink(missing_ok=True)
-
-
-def _write(path: Path, content: bytes, keep: bool) -> None:
-    """All of it or nothing, also when the power goes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{uuid4().hex}")
-    try:
-        with draft.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if keep:
-            draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

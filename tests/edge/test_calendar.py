@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import icalendar
-import pytest
 
-from tests.edge.whole_house import House, house_of
+from tests.edge.whole_house import House
 from tests.system.world import Api
-
-
-@pytest.fixture(scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with house_of(tmp_path_factory.mktemp("var")) as house:
-        yield house
-
-
-@pytest.fixture(scope="module")
-async def ada(house: House) -> Api:
-    return await house.anyone.person("Ada")
 
 
 async def feed(house: House, api: Api) -> str:

@@ -18,12 +18,6 @@ TEXT = b"a line of text\n"
 
 
 @pytest.fixture(scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with house_of(tmp_path_factory.mktemp("var")) as house:
-        yield house
-
-
-@pytest.fixture(scope="module")
 async def ada(house: House) -> Uploader:
     return await house.person()
 

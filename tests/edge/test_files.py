@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,6 @@ from tests.pictures import claims, image, noise, opened
 from tests.system.world import Answer
 
 TEXT = b"0123456789"
-
-
-@pytest.fixture(scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with house_of(tmp_path_factory.mktemp("var")) as house:
-        yield house
 
 
 @pytest.fixture(scope="module")

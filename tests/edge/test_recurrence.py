@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.edge.whole_house import House, house_of
 from tests.system.world import Answer, Api
 
 DUE = "2027-03-27T09:00:00+01:00"
-
-
-@pytest.fixture(scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with house_of(tmp_path_factory.mktemp("var")) as house:
-        yield house
-
-
-@pytest.fixture(scope="module")
-async def ada(house: House) -> Api:
-    return await house.anyone.person("Ada")
 
 
 async def recurring(api: Api, recurrence: Any, **fields: Any) -> Answer:

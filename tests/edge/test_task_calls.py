@@ -4,40 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.edge.whole_house import House, house_of
+from tests.edge.whole_house import House
 from tests.system.world import Answer, Api
-
-
-@pytest.fixture(scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with house_of(tmp_path_factory.mktemp("var")) as house:
-        yield house
-
-
-@pytest.fixture(scope="module")
-async def ada(house: House) -> Api:
-    return await house.anyone.person("Ada")
 
 
 @pytest.fixture(scope="module")
 async def bob(house: House) -> Api:
     """Never in a project but as the test says."""
     return await house.anyone.person("Bob")
-
-
-@pytest.fixture
-async def project(ada: Api) -> str:
-    return await ada.project()
-
-
-@pytest.fixture
-async def task(ada: Api, project: str) -> Any:
-    return await ada.task(project)
 
 
 async def join(ada: Api, project: str, other: Api, role: str = "editor") -> None:

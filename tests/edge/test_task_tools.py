@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.edge.test_task_calls import refused
-from tests.edge.whole_house import House, house_of
+from tests.edge.whole_house import House
 from tests.system.world import Api
-
-
-@pytest.fixture(scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with house_of(tmp_path_factory.mktemp("var")) as house:
-        yield house
-
-
-@pytest.fixture(scope="module")
-async def ada(house: House) -> Api:
-    return await house.anyone.person("Ada")
-
-
-@pytest.fixture
-async def project(ada: Api) -> str:
-    return await ada.project()
-
-
-@pytest.fixture
-async def task(ada: Api, project: str) -> Any:
-    return await ada.task(project)
 
 
 async def test_relations(ada: Api, project: str, task: Any) -> None:
