@@ -75,13 +75,7 @@ class Dispatch:
         self._seams = seams or Seams("")
         self._report = report or self._log
         self.parking = Parking(
-            actor.name,
-            store,
-            self.table,
-            sealer=self.sealer,
-            metrics=metrics,
-            new_id=self._new_id,
-            report=self._report,
+            actor.name, store, self.table, sealer=self.sealer, metrics=metrics, new_id=self._new_id, report=self._report
         )
         self.dead_letters = DeadLetters(actor.name, store, self.parking, self.table)
         self._replies = Replies(actor.name, sealer=self.sealer, report=self._report)

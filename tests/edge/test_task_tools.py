@@ -129,9 +129,9 @@ async def test_the_feed_of_changes(house: House, project: str, ada: Api) -> None
     assert (await ada("PUT", f"/v1/projects/{project}/members/{bob.user['id']}", {"role": "viewer"})).status == 200
     task = await ada.task(project)
     assert (await ada("PATCH", f"/v1/tasks/{task['id']}", {"title": "New"})).status == 200
-    first = await bob("GET", "/v1/changes?limit=2")
-    assert [each["type"] for each in first.json["items"]] == ["member_added", "task_created"]
-    assert first.json["next_cursor"] == first.json["items"][1]["cursor"]
+    first = await bob("GET", "/v1/changes?limit=3")
+    assert [each["type"] for each in first.json["items"]] == ["member_added", "member_added", "task_created"]
+    assert first.json["next_cursor"] == first.json["items"][2]["cursor"]
     rest = await bob("GET", f"/v1/changes?since={first.json['next_cursor']}")
     (change,) = rest.json["items"]
     assert change == {
