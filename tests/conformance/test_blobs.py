@@ -410,8 +410,8 @@ async def test_keeps(promise: Promise, make: Make) -> None:
 
 def test_what_is_not_promised_is_declared() -> None:
     assert FileBlobs.lacks == {"signed_urls"}
-    assert S3Blobs.lacks == set()
-    assert CloudinaryBlobs.lacks == {"signed_urls", "ranges", "sweep"}
+    assert S3Blobs.lacks == {"local_files"}
+    assert CloudinaryBlobs.lacks == {"local_files", "signed_urls", "ranges", "sweep"}
 
 
 # ------------------------------------------------------------------------------------------ broken twins
