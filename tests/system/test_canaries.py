@@ -88,6 +88,7 @@ async def test_nothing_of_an_erased_person_is_left_in_a_real_run(anywhere: World
         ("POST", "/v1/me/email-verification", None, 202),
         ("POST", "/v1/me/tokens", {"name": canary, "scopes": ["tasks:read"]}, 201),
         ("POST", "/v1/me/totp", None, 201),
+        ("POST", "/v1/webhooks", {"url": f"https://{canary}.example.org/{canary}", "events": ["task_created"]}, 201),
         ("POST", "/v1/sessions", {"email": email, "password": PASSWORD}, 201),
         ("POST", "/v1/sessions", {"email": email, "password": canary}, 401),
         ("POST", "/v1/me/password", {"current_password": PASSWORD, "new_password": PASSWORD}, 204),
