@@ -113,7 +113,7 @@ class SqliteStore(Tables):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch(mode=0o600)
             async with self._writers.acquire() as connection:
-                await connection.run(_use_wal)
+                await _switch_to_wal(connection)
         except OSError as error:
             raise StartError(f"cannot make {self._path}: {error.strerror}") from error
         except sqlite3.DatabaseError as error:
@@ -282,6 +282,18 @@ class _Transaction(_Statements, Letters):
         except Exception:
             self._connection.terminate()
             raise
+
+
+async def _switch_to_wal(connection: Connection) -> None:
+    """Two that switch at the same moment do not wait for each other, whatever `busy_timeout` says."""
+    deadline = asyncio.get_running_loop().time() + TURN_S
+    while True:
+        try:
+            return await connection.run(_use_wal)
+        except StoreAway as error:
+            if not is_busy(error) or asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(0.01)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

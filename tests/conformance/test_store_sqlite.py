@@ -68,6 +68,13 @@ async def test_f28_twenty_writers_and_a_long_reader_never_see_a_lock(world: Sqli
     assert len(await ids(stores[0])) == 200
 
 
+async def test_ten_that_open_a_fresh_file_at_once_never_see_a_lock(tmp_path: Path) -> None:
+    for n in range(30):
+        stores = [connect(f"sqlite:{tmp_path}/{n}.db", actor="test") for _ in range(10)]
+        await asyncio.gather(*(store.open() for store in stores))
+        await asyncio.gather(*(store.close() for store in stores))
+
+
 async def test_f29_what_was_acknowledged_survives_kill_9(world: SqliteWorld) -> None:
     acknowledged: list[str] = []
     for kill in range(KILLS):
