@@ -177,6 +177,8 @@ async def tell_of_changes(changes: Sequence[tuple[Task, Task, list[str]]], ctx: 
 
     Emits TaskUpdated for each, and TaskAssigned and TaskCompleted where that is what happened.
     """
+    if not changes:
+        return
     entries = [
         entry(ctx, now, field, getattr(was, field), getattr(now, field))
         for was, now, changed in changes

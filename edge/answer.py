@@ -18,6 +18,9 @@ JSON = "application/json"
 WRITE_S = 45.0
 """How long a client may take to read an answer that does not fit into the socket's buffer."""
 
+LAST_CHUNK = b"0\r\n\r\n"
+"""Says that a body of chunks is complete."""
+
 _ALWAYS = "Server: troupe\r\nX-Content-Type-Options: nosniff\r\n"
 
 
@@ -104,7 +107,17 @@ class Answer(web.StreamResponse):
         """The header that says where the body ends; empty: with the connection."""
         if self.length is not None:
             return f"Content-Length: {self.length}\r\n"
-        return "Transfer-Encoding: chunked\r\n" if request.version > HttpVersion10 else ""
+        return "Transfer-Encoding: chunked\r\n" if takes_chunks(request) else ""
+
+
+def takes_chunks(request: web.BaseRequest) -> bool:
+    """Whether a body of unknown length can end before its connection."""
+    return request.version > HttpVersion10
+
+
+def chunk(piece: bytes) -> bytes:
+    """A piece of such a body, which is not empty (RFC 9112 section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 
 @lru_cache(maxsize=64)

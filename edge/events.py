@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
-from aiohttp import web
-from aiohttp.http import HttpVersion10
-
-from edge.answer import Answer
+from edge.answer import LAST_CHUNK, Answer, chunk, takes_chunks
 from edge.auth import Identity
 from edge.call import Call
 from edge.gate import Gate
@@ -85,6 +82,7 @@ class EventsAnswer(Answer):
     def __init__(self, live: Live) -> None:
         super().__init__(200, headers=(("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")), close=True)
         self.media_type = MEDIA_TYPE
+        self.length = None
         self.stream: Stream | None = None
         self._live = live
         self._early: list[bytes] = []  # what comes before the head is written
@@ -105,7 +103,7 @@ class EventsAnswer(Answer):
         if transport is None or transport.is_closing():
             return False
         if data:
-            transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+            transport.write(chunk(data) if self._chunked else data)
         return transport.get_write_buffer_size() <= BACKLOG
 
     def end(self, *, cut: bool) -> None:
@@ -119,7 +117,7 @@ class EventsAnswer(Answer):
             if request is None or request.transport is None:
                 raise ConnectionResetError("the client is gone")
             self._keep_alive = False
-            self._chunked = request.version != HttpVersion10
+            self._chunked = takes_chunks(request)
             request.transport.write(self._head(request))
             if stream is None:
                 return
@@ -137,13 +135,10 @@ class EventsAnswer(Answer):
             if transport is not None and cut:
                 transport.abort()
             elif transport is not None and self._chunked:
-                transport.write(b"0\r\n\r\n")
+                transport.write(LAST_CHUNK)
         finally:
             if stream is not None:
                 self._live.remove(stream)
-
-    def _framing(self, request: web.BaseRequest) -> str:
-        return "" if request.version == HttpVersion10 else "Transfer-Encoding: chunked\r\n"
 
 
 def _last_id(headers: Headers) -> int | None:

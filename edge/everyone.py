@@ -22,8 +22,8 @@ STATE_MS = 2_000
 _AWAY = frozenset((Kind.UNAVAILABLE, Kind.OVERLOADED, Kind.TIMEOUT, Kind.INTERNAL))
 
 
-class EveryoneEndpoint(ActorEndpoint):
-    """Answers one route by asking all actors. What one refuses is refused, unless it only has nothing of it.
+class _OfAll(ActorEndpoint):
+    """Asks actors one by one what is asked of all.
 
     With an `Idempotency-Key` each is asked under the id that it makes there: so the same key finds whoever had it, and
     the answer that was given.
@@ -34,7 +34,6 @@ class EveryoneEndpoint(ActorEndpoint):
     def __init__(
         self,
         route: Route,
-        everyone: Everyone,
         *,
         actors: Sequence[str],
         client: Client,
@@ -44,20 +43,7 @@ class EveryoneEndpoint(ActorEndpoint):
         deadline_max_s: float,
     ) -> None:
         super().__init__(route, client=client, gate=gate, key=key, body_limit=body_limit, deadline_max_s=deadline_max_s)
-        self._everyone = everyone
         self._actors = actors
-
-    async def _ask(self, message: Request[Any], call: Call, caller: Caller, key: str | None, body: bytes) -> Outcome:
-        _check_admin(caller)
-        if isinstance(message, Refuse):  # any actor can remember it, if it is always the same
-            asked: dict[str, Request[Any]] = {self._actors[0]: message}
-        else:
-            questions = ((name, self._everyone.ask(message, name)) for name in self._actors)
-            asked = {name: question for name, question in questions if question is not None}
-        found = await asyncio.gather(
-            *(self._ask_one(name, question, call, caller, key, body) for name, question in asked.items())
-        )
-        return self._joined(message, dict(zip(asked, found, strict=True)))
 
     async def _ask_one(
         self, name: str, question: Request[Any], call: Call, caller: Caller, key: str | None, body: bytes
@@ -75,6 +61,26 @@ class EveryoneEndpoint(ActorEndpoint):
             )
         except Unavailable as error:
             return error
+
+
+class EveryoneEndpoint(_OfAll):
+    """Answers one route by asking all actors. What one refuses is refused, unless it only has nothing of it."""
+
+    def __init__(self, route: Route, everyone: Everyone, **surroundings: Any) -> None:
+        super().__init__(route, **surroundings)
+        self._everyone = everyone
+
+    async def _ask(self, message: Request[Any], call: Call, caller: Caller, key: str | None, body: bytes) -> Outcome:
+        _check_admin(caller)
+        if isinstance(message, Refuse):  # any actor can remember it, if it is always the same
+            asked: dict[str, Request[Any]] = {self._actors[0]: message}
+        else:
+            questions = ((name, self._everyone.ask(message, name)) for name in self._actors)
+            asked = {name: question for name, question in questions if question is not None}
+        found = await asyncio.gather(
+            *(self._ask_one(name, question, call, caller, key, body) for name, question in asked.items())
+        )
+        return self._joined(message, dict(zip(asked, found, strict=True)))
 
     def _joined(self, message: Request[Any], found: Mapping[str, Outcome | Unavailable]) -> Outcome:
         """:raises Problem: the actor that is away, when its share is needed."""
@@ -112,12 +118,11 @@ def _check_admin(caller: Caller) -> None:
         raise Problem(403, "auth.forbidden", "This is for admins.")
 
 
-class RosterEndpoint(EveryoneEndpoint):
+class RosterEndpoint(_OfAll):
     """Answers how all actors are. One that does not say so itself is in the answer all the same."""
 
     def __init__(self, route: Route, roster: Roster, **surroundings: Any) -> None:
-        everyone = Everyone(ask=lambda message, _: roster.query, join=lambda message, replies: replies)
-        super().__init__(route, everyone, **surroundings)
+        super().__init__(route, **surroundings)
         self._roster = roster
 
     async def _ask(self, message: Request[Any], call: Call, caller: Caller, key: str | None, body: bytes) -> Outcome:

@@ -7,9 +7,8 @@ from contextlib import aclosing
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
-from aiohttp.http import HttpVersion10
 
-from edge.answer import Answer
+from edge.answer import LAST_CHUNK, Answer, chunk, takes_chunks
 from edge.call import Call
 from edge.endpoint import BUDGET_S, ActorEndpoint
 from edge.exports import MEDIA_TYPES, pieces
@@ -75,7 +74,7 @@ class StreamedAnswer(Answer):
     async def write_eof(self, data: bytes = b"") -> None:
         """:raises ConnectionResetError: the client is gone."""
         request = self._request
-        chunked = request is not None and request.version > HttpVersion10
+        chunked = request is not None and takes_chunks(request)
         self.closes = self.closes or not chunked  # else nothing but the end of the connection ends the body
         async with aclosing(self._rest) as rest:
             await super().write_eof()
@@ -91,11 +90,11 @@ class StreamedAnswer(Answer):
                     request.transport.abort()
                 return
             if chunked and request.transport is not None:
-                request.transport.write(b"0\r\n\r\n")
+                request.transport.write(LAST_CHUNK)
 
     async def _write(self, request: web.BaseRequest, piece: bytes, *, chunked: bool) -> None:
         if request.transport is None or request.transport.is_closing():
             raise ConnectionResetError("the client is gone")
         if piece:
-            request.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            request.transport.write(chunk(piece) if chunked else piece)
         await self._drain(request)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from actors.contracts.notify_preferences import GetSubscription, Subscription, Unsubscribe
 from edge.answer import Answer
 from edge.call import Call
-from edge.docs_page import PAGES
 from edge.gate import Gate
 from edge.network import network_of
 from edge.problems import of_unavailable
+from edge.templates import template
 from runtime.client import Client
 from runtime.errors import Refusal, Unavailable
 from runtime.message import Request
@@ -63,13 +63,4 @@ class UnsubscribePage:
 
     @cached_property
     def _template(self) -> Template:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # 40 ms that a start need not wait for
-
-        environment = Environment(
-            loader=FileSystemLoader(PAGES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        return environment.get_template("unsubscribe.html")
+        return template("unsubscribe.html")

@@ -67,7 +67,8 @@ class Dispatch:
     ) -> None:
         self.actor = actor
         self.store = store
-        self.table = {**actor.table(), **table_of(DeadLetters, actor.name)}
+        of_store = table_of(DeadLetters, actor.name)
+        self.table = {**actor.table(), **of_store}
         self.sealer = Sealer(key)
         self._metrics = metrics
         self._offer = offer
@@ -81,7 +82,7 @@ class Dispatch:
         self._replies = Replies(actor.name, sealer=self.sealer, report=self._report)
         self._outgoing = partial(outgoing, sealer=self.sealer, new_id=self._new_id)
         self._contexts = Contexts(actor, store, key=key, clock=clock, new_id=self._new_id)
-        self._of_store = table_of(DeadLetters, actor.name).keys()
+        self._of_store = of_store.keys()
         self._methods = {
             kind: getattr(self.dead_letters if kind in self._of_store else actor, handler.method)
             for kind, handler in self.table.items()

@@ -40,16 +40,9 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
-class WebhookWithSecret(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookWithSecret(Webhook, frozen=True, kw_only=True):
     """Likewise, with the key that deliveries are signed with; it is not shown again."""
 
-    id: Id
-    url: str
-    events: list[EventName]
-    project_id: Id | None
-    active: bool
-    created_at: Time
-    version: int
     secret: Secret
 
 
