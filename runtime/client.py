@@ -172,20 +172,21 @@ class Client:
         loop = asyncio.get_running_loop()
         actor, kind = to or owner(type(message)), wire_name(type(message))
         self._silence.ask(actor, loop.time())
+        body = encode(message)  # before it counts as under way: what cannot be sent never ends
         self._pace.begin(actor, kind, loop.time())
         self._asked += 1
         self._hedges = min(MOST_HEDGES, self._hedges + HEDGES_PER_ASK)
         nonce = f"{self._nonce}{self._asked}"
         fresh = self._writers.have_written(message, actor, caller, loop.time())
         envelope = Envelope(
-            id or self._new_id(), kind, actor, encode(message), nonce, None, budget_ms, request_hash,
+            id or self._new_id(), kind, actor, body, nonce, None, budget_ms, request_hash,
             caller, grants, 0, None, trace, request_id, 0, fresh,
         )  # fmt: skip
         future: asyncio.Future[Reply] = loop.create_future()
         pending = self._pending[nonce] = _Pending(envelope, future, loop.time(), budget_ms / 1000)
         if self._sweeping is None:
             self._sweeping = loop.call_later(SWEEP_S, self._sweep)
-        self._batcher.add(actor, pending, len(envelope.body))
+        self._batcher.add(actor, pending, len(body))
         try:
             reply = await future
         finally:

@@ -142,6 +142,20 @@ async def test_queries_say_that_their_caller_has_just_written(office: Office) ->
 
 
 @in_an_office
+async def test_what_cannot_be_sent_is_not_under_way(office: Office) -> None:
+    for _ in range(20):
+        with pytest.raises(OverflowError):
+            await office.client.ask(Add(name="a", amount=1 << 70))
+    with pytest.raises(DeadlinePassed):  # from here on no more may be under way than is answered
+        await office.client.ask(Add(name="a"), budget_ms=500)
+    sent = len(office.frames)
+    ask = asyncio.ensure_future(office.client.ask(Add(name="a")))
+    await office.arrived(sent + 1)
+    office.answer(office.frames[-1][1][0])
+    await ask
+
+
+@in_an_office
 async def test_hedges_are_a_tenth_of_the_asks_and_some_that_have_been_saved_up(office: Office) -> None:
     asks = [asyncio.ensure_future(office.client.ask(Add(name="a"))) for _ in range(200)]
     await asyncio.sleep(0.9)

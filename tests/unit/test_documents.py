@@ -6,10 +6,11 @@ import asyncio
 import re
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 from config.settings import names
-from runtime import stagehands
+from runtime import VERSION, stagehands
 from runtime.verbs import skeleton
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,10 @@ def test_env_example_explains_every_setting_and_no_other() -> None:
     shown = re.findall(r"^#([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), flags=re.M)
     stores = {f"{actor.upper()}_STORE_URL" for actor in stagehands.topology().actors}
     assert set(shown) == {*names(), *stores, "TASK_STORE_READ_URL", "TROUPE_PROFILE"}
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
 def shown_actor() -> dict[str, str]:
