@@ -35,11 +35,9 @@ from runtime.message import (
     reply_type,
     wire_name,
 )
+from runtime.progress import blocks
 from runtime.verbs import Subparsers, dispatch_of
 from runtime.verdict import Received
-
-BAR: Final = 40
-"""Characters of a progress bar."""
 
 TRIES: Final = 5
 """How often a message is handled while the store does not answer."""
@@ -109,8 +107,7 @@ async def _go_on(dispatch: Dispatch, request: Request[Any], body: bytes) -> None
 
 def _draw(progress: Progress) -> None:
     """On the error output, over the last one."""
-    share = progress.done / progress.total if progress.total else 1.0
-    line = f"[{'#' * int(BAR * share):{BAR}}] {progress.done} of {progress.total}"
+    line = f"{blocks(progress.done, progress.total)} {progress.done} of {progress.total}"
     ended = progress.done >= progress.total
     print(f"\r{line}", end="\n" if ended else "", file=sys.stderr, flush=True)
 

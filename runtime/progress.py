@@ -20,8 +20,13 @@ def watched(items: Sequence[Item]) -> Iterable[Item]:
 
 def bar(done: int, total: int) -> str:
     """`[#####     ] 5/10`"""
-    full = WIDTH * done // total
-    return f"[{'#' * full}{' ' * (WIDTH - full)}] {done}/{total}"
+    return f"{blocks(done, total)} {done}/{total}"
+
+
+def blocks(done: int, total: int) -> str:
+    """`[#####     ]`; full, where there is nothing to do."""
+    full = WIDTH * done // total if total else WIDTH
+    return f"[{'#' * full:{WIDTH}}]"
 
 
 def _drawn(items: Sequence[Item]) -> Iterator[Item]:
