@@ -28,12 +28,9 @@ from actors.task_quotas import Limited, Quotas
 from runtime.actor import handles
 from runtime.context import Context, ManyContext
 from runtime.errors import STATUS, Fault, Invalid, Refusal
-from runtime.faults import fields_of, in_object
+from runtime.faults import MAX_FAULTS, fields_of, in_object
 
 Single = CreateTask | UpdateTask | DeleteTask
-
-MOST_FAULTS: Final = 100
-"""Faults of one operation that are told, at most."""
 
 _SINGLE: Final[dict[str, type[Single]]] = dict(zip(OPERATIONS, (CreateTask, UpdateTask, DeleteTask), strict=True))
 _FIELDS: Final = {
@@ -63,7 +60,7 @@ class Batches(Limited):
 
 def _check(operations: Sequence[dict[str, Any]]) -> None:
     """Refuses `request.invalid` when what is wanted of some task is not known, or of which one."""
-    faults = list(islice(_faults(operations), MOST_FAULTS))
+    faults = list(islice(_faults(operations), MAX_FAULTS))
     if faults:
         raise Invalid("request.invalid", "The request breaks a rule.", faults=tuple(faults))
 
@@ -83,7 +80,7 @@ def _read(operation: dict[str, Any]) -> Single | Refusal:
     op = operation["op"]
     fields, creates = _FIELDS[op], op == "create"
     values = {name: value for name, value in operation.items() if name != "op"}
-    faults = tuple(islice(in_object(values, fields, null_is_default=creates), MOST_FAULTS))
+    faults = tuple(islice(in_object(values, fields, null_is_default=creates), MAX_FAULTS))
     if faults:
         return Invalid("request.invalid", "The operation breaks a rule.", faults=faults)
     if creates:

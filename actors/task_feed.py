@@ -10,7 +10,7 @@ from actors.contracts.task import TaskAssigned, TaskCompleted, TaskCreated, Task
 from actors.contracts.task_change import Change, ListChanges
 from actors.contracts.task_comment import CommentAdded
 from actors.contracts.task_project import MemberAdded, MemberRemoved, ProjectUpdated
-from actors.contracts.values import milliseconds, rfc3339
+from actors.contracts.values import DAY_MS, milliseconds, rfc3339
 from actors.pages import cursor, place
 from actors.records.feed import ChangeRow
 from actors.records.task import TaskRecords
@@ -20,8 +20,6 @@ from runtime.actor import every, handles
 from runtime.context import Context
 from runtime.errors import Gone
 from runtime.message import Event, Page, Tick, wire_name
-
-DAY_MS: Final = 24 * 3600 * 1000
 
 IN_FEED_MS: Final = 30 * DAY_MS
 """How old a cursor may be."""

@@ -10,6 +10,7 @@ from typing import Final
 from actors.contracts.task import TaskStatus
 from actors.contracts.task_label import GREY, Label
 from actors.contracts.task_seed import Seed
+from actors.contracts.values import DAY_MS
 from actors.records.comment import CommentRow
 from actors.records.project import ProjectRow
 from actors.records.seed import SeedRecords, Watching
@@ -30,7 +31,6 @@ PEOPLE: Final = 20
 LABELS: Final = 8
 """Of each project."""
 
-DAY_MS: Final = 24 * 3600 * 1000
 SPAN_MS: Final = 1000 * DAY_MS
 """Before now, in which tasks were made; as long after it they are due."""
 

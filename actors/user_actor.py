@@ -7,13 +7,14 @@ from typing import Final
 
 from actors.contracts.user import UserUpdated
 from actors.contracts.user_session import AccessMoved
+from actors.contracts.values import DAY_MS
 from actors.records.attempts import KEPT_MS
 from actors.records.user import UserRecords
 from actors.user_accounts import Accounts
 from actors.user_admin import Admins
 from actors.user_credentials import Credentials
 from actors.user_keys import KEY_KEPT_MS, SigningKeys
-from actors.user_part import DAY_MS, NETWORK_KNOWN_MS
+from actors.user_part import NETWORK_KNOWN_MS
 from actors.user_second_factor import SecondFactor
 from actors.user_sessions import TOLD_MS, Sessions
 from actors.user_tokens import ApiTokens

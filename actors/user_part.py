@@ -13,6 +13,7 @@ import msgspec
 
 from actors.contracts.user import Role
 from actors.contracts.user_session import AccessMoved
+from actors.contracts.values import DAY_MS
 from actors.passwords import Passwords, normal
 from actors.records.attempts import Attempt, Reserved
 from actors.records.audit import AuditRow
@@ -22,8 +23,6 @@ from runtime.actor import Actor
 from runtime.context import Context, OutsideContext
 from runtime.errors import Fault, Forbidden, Invalid, Refusal, Throttled, Unauthenticated
 from runtime.keys import Sealer
-
-DAY_MS: Final = 24 * 3600 * 1000
 
 NETWORK_KNOWN_MS: Final = 30 * DAY_MS
 """How long a sign-in makes its network a known one."""

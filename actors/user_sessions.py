@@ -17,14 +17,14 @@ from actors.contracts.user_session import (
     RefreshSession,
     Session,
 )
-from actors.contracts.values import rfc3339
+from actors.contracts.values import DAY_MS, rfc3339
 from actors.pages import paged, place
 from actors.records.session import SessionRow
 from actors.records.user import Account, UserRecords
 from actors.requests import caller_of
 from actors.tokens import digest, random_token
 from actors.user_keys import SigningKeys
-from actors.user_part import DAY_MS, Tried, end_sessions, folded, note
+from actors.user_part import Tried, end_sessions, folded, note
 from actors.user_second_factor import SecondFactor
 from runtime.actor import handles
 from runtime.context import Context, OutsideContext

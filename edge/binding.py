@@ -13,7 +13,7 @@ import msgspec
 from actors.contracts.values import Upload
 from edge.body import decode_json
 from edge.headers import Headers, if_match
-from edge.problems import MAX_FAULTS, Problem, invalid, malformed, not_found
+from edge.problems import Problem, invalid, malformed, not_found
 from edge.route import Route
 from runtime import faults
 from runtime.errors import Fault
@@ -126,7 +126,7 @@ class Binder:
         return values, suspicious
 
     def _faults_in(self, own: Values) -> list[Fault]:
-        found = islice(faults.in_object(own, self.fields, null_is_default=self._null_is_default), MAX_FAULTS)
+        found = islice(faults.in_object(own, self.fields, null_is_default=self._null_is_default), faults.MAX_FAULTS)
         if self._has_body:
             return list(found)
         faulty = {fault.pointer.split("/")[1]: fault.detail for fault in found}

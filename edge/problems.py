@@ -11,12 +11,10 @@ from msgspec import UNSET, UnsetType
 
 from edge.answer import Answer
 from runtime.errors import STATUS, Fault, Kind, Unavailable
+from runtime.faults import MAX_FAULTS
 from runtime.message import Failed, Refuse, failed
 
 MEDIA_TYPE = "application/problem+json"
-
-MAX_FAULTS = 100
-"""How many faults one document names, at most."""
 
 _KINDS = {status: kind for kind, status in STATUS.items()}
 

@@ -18,6 +18,9 @@ from runtime.errors import Fault
 
 Fields = Mapping[str, msgspec.structs.FieldInfo]
 
+MAX_FAULTS = 100
+"""Faults that are told of one input, at most."""
+
 
 def fields_of(struct: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
     """A Struct's fields by their names on the wire."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -120,6 +120,10 @@ def rfc3339(ms: int) -> str:
 def milliseconds(time: datetime) -> int:
     """A time with an offset as milliseconds since the epoch, finer parts cut off."""
     return (time - _EPOCH) // _MS
+
+
+DAY_MS: Final = 24 * 3600 * 1000
+"""A day, as times are counted in stores."""
 
 
 def is_zone(name: str) -> bool:

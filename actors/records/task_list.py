@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.contracts.task import ListTasks
+from actors.pages import After
 from actors.records import words
 from actors.records.task_filters import LAST, Conditions, Filter, filters
 from actors.records.task_row import SEEN, Seen, TaskRow, seen_of
@@ -70,10 +71,6 @@ class Order(msgspec.Struct, frozen=True):
     def within(self) -> str:
         """Likewise: it does not."""
         return f"({self.sql}, {{t}}.id) {'>=' if self.descending else '<='} ({{0}}, {{1}})"
-
-
-After = tuple[int | str, str]
-"""A task's place in an order: its key and its id."""
 
 
 def order(sort: str) -> Order:

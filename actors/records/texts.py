@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
 
+from actors.contracts.values import DAY_MS
 from runtime.ports import Session
-
-DAY_MS: Final = 24 * 3600 * 1000
 
 
 class Texts:

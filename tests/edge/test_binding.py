@@ -14,9 +14,10 @@ from multidict import CIMultiDict
 from actors.contracts.task import CreateTask, GetTask, ListTasks, UpdateTask
 from actors.contracts.user import Register
 from edge.binding import Binder
-from edge.problems import MAX_FAULTS, Problem
+from edge.problems import Problem
 from edge.route import Route, delete, get, patch, post, put
 from edge.routes import ROUTES
+from runtime.faults import MAX_FAULTS
 from runtime.message import Command, Request
 
 ID, OTHER = "01a20bcc-aec9-7000-b6e8-a84670feea08", "01a20bcc-aec9-7000-b6e8-a84670feea09"
