@@ -43,9 +43,9 @@ KEPT_MS: Final = 30 * 24 * 3600 * 1000
 
 
 async def happened(happening: Happening, ctx: Context[NotifyRecords]) -> None:
-    """Let everyone know who may: webhooks, and the log for those who listen. The last thing that a transaction does."""
+    """Let everyone know who may: webhooks, and the log for those who listen."""
     await _enqueue(happening, ctx)
-    await write_down(happening, ctx)
+    write_down(happening, ctx)
 
 
 async def _enqueue(happening: Happening, ctx: Context[NotifyRecords]) -> None:

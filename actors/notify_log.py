@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +13,7 @@ from actors.records.notify import NotifyRecords
 from actors.requests import caller_of
 from runtime.actor import every, handles
 from runtime.context import Context
-from runtime.message import Tick
+from runtime.message import Event, Tick
 
 KEPT_MS: Final = 3600 * 1000
 """How long what happened can be asked for."""
@@ -47,15 +48,19 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(values).decode()
 
 
-async def write_down(happening: Happening, ctx: Context[NotifyRecords]) -> None:
-    """The last thing that a transaction does: the order of numbers is that of commits, so transactions queue up here.
-    Emits LogGrew."""
-    last = await ctx.records.log.add(happening.type, happening.project_id, happening.user_id, happening.data(), ctx.now)
-    ctx.emit(LogGrew(last=last))
+def write_down(happening: Happening, ctx: Context[NotifyRecords]) -> None:
+    """Commits with what the handler writes; edges hear of it then."""
+    ctx.records.log.add(happening.type, happening.project_id, happening.user_id, happening.data(), ctx.now)
+    ctx.beat()
 
 
 class Live:
     """Handlers of the log, which edges ask."""
+
+    async def before_commit(self, records: NotifyRecords, events: Sequence[Event]) -> None:
+        """The last thing that a transaction does: the order of numbers is that of commits, so transactions queue up
+        here."""
+        await records.log.write()
 
     async def beat(self, records: NotifyRecords) -> LogGrew:
         """How far the log reaches: an edge that missed it hears of it again."""

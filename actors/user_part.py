@@ -12,7 +12,6 @@ from typing import Final, Protocol
 import msgspec
 
 from actors.contracts.user import Role
-from actors.contracts.user_session import AccessMoved
 from actors.contracts.values import DAY_MS
 from actors.passwords import Passwords, normal
 from actors.records.attempts import Attempt, Reserved
@@ -206,5 +205,5 @@ async def change_access(
 
     :param ended: sessions and API tokens.
     """
-    last = await records.access.add(account_id, ctx.now, ended=ended, role=role, active=active)
-    ctx.emit(AccessMoved(last=last))
+    await records.access.add(account_id, ctx.now, ended=ended, role=role, active=active)
+    ctx.beat()

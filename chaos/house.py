@@ -69,6 +69,10 @@ class House:
         """Start a process of the task actor."""
         return await self.world.start("--actors", "task", **self.own["task"], **settings)
 
+    async def doomed(self, **settings: str) -> Running:
+        """Start a process of the task actor that may be gone before it is ready."""
+        return await self.world.launch("--actors", "task", **self.own["task"], **settings)
+
     async def replace(self, dead: Running) -> None:
         """What a platform does: a new task process where a dead one was."""
         self.tasks[self.tasks.index(dead)] = await self.task()

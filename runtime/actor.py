@@ -116,9 +116,10 @@ class Actor(Generic[Rec]):
         return None
 
     async def beat(self, records: Rec) -> Event | None:
-        """What watchers should know, several times a second from each replica: they notice when it stays away.
+        """What watchers should know, several times a second from each replica: they notice when it stays away; and
+        after each commit that asks for it (`Context.beat`).
 
-        :param records: on the reader.
+        :param records: on the database itself, never a replica.
         """
         return None
 
@@ -127,7 +128,10 @@ class Actor(Generic[Rec]):
         return ()
 
     async def before_commit(self, records: Rec, events: Sequence[Event]) -> None:
-        """Write down what else commits with these events, which the handlers have emitted."""
+        """Write down what else commits with a transaction whose handlers are done.
+
+        :param events: those that they have emitted.
+        """
 
     async def stop(self) -> None:
         """Runs when the last message was handled: let go of what the actor itself opened."""

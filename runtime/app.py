@@ -123,7 +123,7 @@ class App:
         broker = self._broker = connect.broker(settings)
         cache = self._cache = connect.cache(settings, self._clock)
         keys = load_keys(settings, self.names)
-        actors = [await self._prepare(name, keys, broker) for name in self.names if name != stagehands.EDGE]
+        troupe = [await self._prepare(name, keys, broker) for name in self.names if name != stagehands.EDGE]
         client = Client(broker, keys, self.metrics, new_id=self._new_id)
         broker.on_change(lambda available: client.reconnected() if available else None)
         await broker.open(msgspec.structs.replace(stagehands.topology(), files=self._files()))
@@ -131,8 +131,8 @@ class App:
         await cache.open()
         self._stack.push_async_callback(cache.close)
         self._stack.push_async_callback(self._supervisor.stop)
-        for dispatch, relay in actors:
-            await self._perform(dispatch, relay, keys.of(dispatch.actor.name), broker)
+        for dispatch, relay, beat in troupe:
+            await self._perform(dispatch, relay, beat, keys.of(dispatch.actor.name), broker)
         if stagehands.EDGE in self.names:
             blobs = LateBlobs(connect.blobs(settings))
             self._stack.push_async_callback(blobs.close)
@@ -171,7 +171,7 @@ class App:
         paths = {setting: files.path_of(url) for setting, url in urls.items()}
         return {setting: files.fingerprint(path) for setting, path in paths.items() if path is not None}
 
-    async def _prepare(self, name: str, keys: Keys, broker: Broker) -> tuple[Dispatch, Relay]:
+    async def _prepare(self, name: str, keys: Keys, broker: Broker) -> tuple[Dispatch, Relay, Beat]:
         """The actor's store, migrated, and the actor, built and started."""
         store = self._stores[name] = connect.store(self.settings, name, self._clock)
         await store.open()
@@ -183,20 +183,22 @@ class App:
         )
         key = keys.of(name)
         relay = Relay(name, store, broker, key=key, metrics=self.metrics, seams=self._seams)
+        beat = Beat(actor, store, broker)
         dispatch = Dispatch(
             actor,
             store,
             key=key,
             metrics=self.metrics,
             offer=relay.offer,
+            beat=beat.soon,
             clock=self._clock,
             new_id=self._new_id,
             seams=self._seams,
         )
         await dispatch.start()
-        return dispatch, relay
+        return dispatch, relay, beat
 
-    async def _perform(self, dispatch: Dispatch, relay: Relay, key: bytes, broker: Broker) -> None:
+    async def _perform(self, dispatch: Dispatch, relay: Relay, beat: Beat, key: bytes, broker: Broker) -> None:
         """The actor's loops: from here on it takes messages."""
         name, store = dispatch.actor.name, dispatch.store
         consumer = Consumer(
@@ -208,7 +210,7 @@ class App:
         start(f"{name}.housekeeping", lambda: self._housekeep(store))
         start(f"{name}.gauges", lambda: self._measure(name, store, broker, consumer))
         if has_beat(dispatch.actor):
-            start(f"{name}.beat", Beat(dispatch.actor, store, broker).run)
+            start(f"{name}.beat", beat.run)
         for handler in dispatch.table.values():
             if handler.every_ms:
                 start(f"{name}.{handler.method}", Timer(dispatch, handler, self._clock).run)

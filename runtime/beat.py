@@ -1,7 +1,8 @@
 """The heartbeat of an actor: what its watchers should know, said again and again, so that silence is noticed.
 
 A beat is an event straight from the store's present state to whoever watches: no outbox row, no inbox, nobody's queue.
-Every replica has its own, so one that dies or stands still is not missed.
+Every replica has its own, so one that dies or stands still is not missed. After a commit that changed what watchers
+follow, it comes at once; when that one is lost, the next one says the same.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from runtime.actor import Actor
 from runtime.context import Ids
 from runtime.errors import StoreAway
 from runtime.message import Envelope, encode, frame, wire_name
+from runtime.outbox import wait
 from runtime.ports import Broker, Publication, Store
 
 EVERY_S = 0.4
@@ -27,19 +29,25 @@ class Beat:
         self._store = store
         self._broker = broker
         self._new_id = Ids()
+        self._wanted = asyncio.Event()
+
+    def soon(self) -> None:
+        """Something has changed: beat now, once for all who say so meanwhile."""
+        self._wanted.set()
 
     async def run(self) -> None:
         """For ever."""
         while True:
+            self._wanted.clear()
             await self.step()
-            await asyncio.sleep(EVERY_S)
+            await wait(self._wanted, EVERY_S)
 
     async def step(self) -> None:
         """One beat; none while store or broker are away."""
         if not self._broker.available:
             return
         try:
-            event = await self._actor.beat(self._actor.records(self._store.reader))
+            event = await self._actor.beat(self._actor.records(self._store.primary))
         except StoreAway:  # which the outbox's loop says in the log
             return
         if event is not None:

@@ -1,9 +1,9 @@
 """From the broker into dispatch and back: prefetch, a bound on work in flight, shedding, drain.
 
-Requests of one tick and one type become one list; a `many` handler has two lists running at most, so that while
-those wait for the database the next one grows. Events are handled one by one. What comes back after a crash is
-never beside anything else: a request is sent to the queue again, alone, and then put on trial (`runtime.suspects`);
-an event goes to `parked`, where its attempt is counted before it runs.
+Requests of one tick and one type become one list, and so do events; of what shares a transaction two lists run at
+most, so that while those wait for the database the next one grows. What comes back after a crash is never beside
+anything else: a request is sent to the queue again, alone, and then put on trial (`runtime.suspects`); an event goes
+to `parked`, where its attempt is counted before it runs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from runtime.telemetry import Metrics, logger
 from runtime.verdict import Received, Settle, Verdict
 
 MANY_AT_ONCE = 2
-"""Lists of one `many` handler that run at the same time."""
+"""Lists of one type that share a transaction and run at the same time."""
 
 REQUEST_PREFETCH = 64
 """Messages, each of one request or of many of one tick. A process that stands still keeps so many from its siblings
@@ -65,12 +65,13 @@ class _Item:
 
 
 class _Lane:
-    """Requests of one type that are to be handled together."""
+    """Messages of one type that are to be handled together. :ivar run: handles a list of them."""
 
-    __slots__ = ("at_once", "items", "running", "scheduled")
+    __slots__ = ("at_once", "items", "run", "running", "scheduled")
 
-    def __init__(self, at_once: float) -> None:
+    def __init__(self, at_once: float, run: Callable[[list[_Item]], Awaitable[None]]) -> None:
         self.at_once = at_once
+        self.run = run
         self.items: deque[_Item] = deque()
         self.running = 0
         self.scheduled = False
@@ -95,9 +96,14 @@ class Consumer:
         self._seams = seams
         self._replies = Batcher[Answer](lambda queue, answers: broker.reply(queue, frame_answers(answers)))
         self._lanes = {
-            kind: _Lane(MANY_AT_ONCE if handler.many and not handler.is_query else math.inf)
+            kind: _Lane(MANY_AT_ONCE if handler.many and not handler.is_query else math.inf, self._run_requests)
             for kind, handler in dispatch.table.items()
             if handler.is_request and (handler.many or handler.is_query)
+        }
+        self._event_lanes = {
+            kind: _Lane(MANY_AT_ONCE, self._run_events)
+            for kind, handler in dispatch.table.items()
+            if not handler.outside
         }
         self._waiting: deque[_Item] = deque()
         self._suspects = Suspects(dispatch)
@@ -141,7 +147,7 @@ class Consumer:
     def _abandon(self) -> list[str]:
         """Nothing that waits will begin; the ids of that, and of what still runs."""
         ids = [id for ids in self._tasks.values() for id in ids]
-        for waiting in (self._waiting, *(lane.items for lane in self._lanes.values())):
+        for waiting in (self._waiting, *(lane.items for lane in (*self._lanes.values(), *self._event_lanes.values()))):
             ids += [item.received.envelope.id for item in waiting]
             waiting.clear()
         return ids
@@ -207,10 +213,13 @@ class Consumer:
 
     async def _run_lane(self, lane: _Lane, items: list[_Item]) -> None:
         try:
-            await self._run(items, self._dispatch)
+            await lane.run(items)
         finally:
             lane.running -= 1
             self._schedule(lane)
+
+    async def _run_requests(self, items: list[_Item]) -> None:
+        await self._run(items, self._dispatch)
 
     async def _run(self, items: list[_Item], handle: Handle) -> None:
         try:
@@ -259,13 +268,30 @@ class Consumer:
             again = self._dispatch.parking.form(envelope, 1, 0, "its consumer went away while it held this")
             self._spawn(self._park_first(delivery, again), envelope.id)
         else:
-            self._spawn(self._run_event(delivery, envelope), envelope.id)
+            self._take_event(_Item(Received(envelope), _Held(delivery, 1)))
 
-    async def _run_event(self, delivery: Delivery, envelope: Envelope) -> None:
-        while (await self._dispatch([Received(envelope)]))[0] is Settle.HOLD:  # noqa: ASYNC110 - a store tells nobody it is back
-            await asyncio.sleep(STORE_RETRY_S)
-        self._seams.at("before_ack", envelope.type)
-        delivery.ack()
+    def _take_event(self, item: _Item) -> None:
+        envelope = item.received.envelope
+        lane = self._event_lanes.get(envelope.type)
+        if lane is None:
+            self._spawn(self._run_events([item]), envelope.id)
+        else:
+            lane.items.append(item)
+            self._schedule(lane)
+
+    async def _run_events(self, items: list[_Item]) -> None:
+        for item, verdict in zip(items, await self._dispatch([item.received for item in items]), strict=True):
+            envelope = item.received.envelope
+            if verdict is Settle.HOLD:
+                self._spawn(self._take_later(item), envelope.id)
+            else:
+                self._seams.at("before_ack", envelope.type)
+                item.held.settle_one()
+
+    async def _take_later(self, item: _Item) -> None:
+        """Neither a store nor another consumer tells that it is done."""
+        await asyncio.sleep(STORE_RETRY_S)
+        self._take_event(item)
 
     async def _park_first(self, delivery: Delivery, parked: Parked) -> None:
         await self._until_stored(parked)

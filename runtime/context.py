@@ -69,6 +69,7 @@ class Context(Generic[Rec]):
     __slots__ = (
         "_grants",
         "_vouch",
+        "beats",
         "caller",
         "cause",
         "emitted",
@@ -102,6 +103,7 @@ class Context(Generic[Rec]):
         self.emitted: list[Event] = []
         self.told: list[Command[None]] = []
         self.noted: list[str] = []
+        self.beats = False
         self._grants = grants
         self._vouch = vouch
         self.trace = trace
@@ -114,6 +116,10 @@ class Context(Generic[Rec]):
     def tell(self, command: Command[None]) -> None:
         """Ask another actor to do something, once this transaction has committed; nothing comes back."""
         self.told.append(command)
+
+    def beat(self) -> None:
+        """Let watchers know how things stand (`Actor.beat`) as soon as this transaction has committed."""
+        self.beats = True
 
     def note(self, text: str) -> None:
         """Keep a line, no secret, for whoever asks what became of the request (`python -m runtime why`)."""

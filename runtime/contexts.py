@@ -11,7 +11,7 @@ from runtime.actor import Actor
 from runtime.context import ANONYMOUS, Clock, Context, OutsideContext, Surroundings
 from runtime.keys import sign_grant
 from runtime.message import Grant
-from runtime.ports import Store, Transaction
+from runtime.ports import Store
 from runtime.telemetry import child_of
 from runtime.verdict import Received
 
@@ -33,8 +33,8 @@ class Contexts:
         """For a handler inside a transaction, or for a query."""
         return Context(records, **self._surroundings(received))
 
-    def outside(self, received: Received, enter_last: Callable[[], Awaitable[Transaction]]) -> OutsideContext[Any]:
-        """For a handler between transactions. :param enter_last: begins the one that dispatch will finish."""
+    def outside(self, received: Received, enter_last: Callable[[], Awaitable[Any]]) -> OutsideContext[Any]:
+        """For a handler between transactions. :param enter_last: begins the last one; its records."""
 
         @asynccontextmanager
         async def step() -> AsyncIterator[Any]:
@@ -43,7 +43,7 @@ class Contexts:
 
         @asynccontextmanager
         async def finish() -> AsyncIterator[Any]:
-            yield self._actor.records(await enter_last())
+            yield await enter_last()
 
         records = self._actor.records(self._store.reader)
         return OutsideContext(records, step=step, finish=finish, **self._surroundings(received))

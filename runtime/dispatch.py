@@ -19,24 +19,22 @@ from typing import Any, TypeVar
 import msgspec
 
 from runtime.actor import Actor, Handler, table_of
+from runtime.closing import OUTBOX_LEASE_MS, Closing
 from runtime.context import Clock, Context, Ids, ManyContext, system_clock
 from runtime.contexts import Contexts
 from runtime.dead_letters import DeadLetters
 from runtime.errors import ConnectionLost, ContractError, Kind, Refusal, StoreAway, Throttled
 from runtime.keys import Sealer
 from runtime.message import Envelope, Failed, decoder
-from runtime.outgoing import emitted, outgoing, traces
+from runtime.outgoing import emitted, outgoing
 from runtime.parking import Parking, unparked
-from runtime.ports import Outgoing, Raced, Session, Settled, Store, Transaction
+from runtime.ports import Outgoing, Raced, Session, Store, Transaction
 from runtime.replies import Replies, claim_of
 from runtime.seams import Seams
 from runtime.telemetry import Metrics, bound_to, logger
 from runtime.verdict import Received, Settle, Verdict, kept, outcome, word
 
 Result = TypeVar("Result")
-
-OUTBOX_LEASE_MS = 5_000
-"""How long the process that wrote an outbox row has for publishing it before another takes it up."""
 
 OUTSIDE_LEASE_MS = 60_000
 """How long work outside a transaction may take before another replica takes it up."""
@@ -49,6 +47,7 @@ class Dispatch:
     """The pipeline of one actor in one process.
 
     :param offer: takes the outbox rows of a commit, to publish them right away.
+    :param beat: lets the actor's watchers know how things stand now.
     :param report: is told of what a handler raised that was no verdict; the log, by default.
     """
 
@@ -60,6 +59,7 @@ class Dispatch:
         key: bytes,
         metrics: Metrics,
         offer: Callable[[Sequence[Outgoing]], None],
+        beat: Callable[[], None] = lambda: None,
         clock: Clock = system_clock,
         new_id: Callable[[], str] | None = None,
         seams: Seams | None = None,
@@ -72,6 +72,7 @@ class Dispatch:
         self.sealer = Sealer(key)
         self._metrics = metrics
         self._offer = offer
+        self._beat = beat
         self._new_id = new_id or Ids(clock)
         self._seams = seams or Seams("")
         self._report = report or self._log
@@ -80,7 +81,7 @@ class Dispatch:
         )
         self.dead_letters = DeadLetters(actor.name, store, self.parking, self.table)
         self._replies = Replies(actor.name, sealer=self.sealer, report=self._report)
-        self._outgoing = partial(outgoing, sealer=self.sealer, new_id=self._new_id)
+        self._closing = partial(Closing, self._replies, sealer=self.sealer, new_id=self._new_id)
         self._contexts = Contexts(actor, store, key=key, clock=clock, new_id=self._new_id)
         self._of_store = of_store.keys()
         self._methods = {
@@ -121,7 +122,7 @@ class Dispatch:
     async def _handle(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
         if handler.is_query:
             return await self._queries_apart(handler, items)
-        if handler.many and len(items) > 1:
+        if len(items) > 1 and not handler.outside:
             return await self._together(handler, items)
         return [await self._alone(handler, received, message) for received, message in items]
 
@@ -164,12 +165,14 @@ class Dispatch:
         ]
 
     async def _together(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
-        """All in one transaction; when that fails as a whole, each in one of its own."""
+        """All in one transaction; when that fails as a whole, each in one of its own. Messages that the handler does
+        not take as a list are handled one after the other."""
         firsts: dict[str, tuple[Received, Any]] = {}
         for received, message in items:
             firsts.setdefault(received.envelope.id, (received, message))
         try:
-            verdicts = await self._transact(handler, list(firsts.values()))
+            made = zip(firsts.values(), await self._transact(handler, list(firsts.values())), strict=True)
+            verdicts = [await self._unless_refused(received, verdict) for (received, _), verdict in made]
         except Exception as error:
             if isinstance(error, StoreAway) and not isinstance(error, ConnectionLost):
                 return [self._replies.away(received, error) for received, _ in items]
@@ -188,18 +191,21 @@ class Dispatch:
         envelope = received.envelope
         with bound_to(envelope.request_id or envelope.id, envelope.trace):
             try:
-                verdict = await self._unraced(handler, received, message)
-                if isinstance(verdict, Failed) and envelope.reply_to is None:
-                    # refused, with what it wrote kept: committed, and a dead letter
-                    reason = f"{verdict.code} {verdict.detail}"
-                    return await self.parking.bury(envelope, reason, attempt=envelope.attempt + 1)
-                return verdict
+                return await self._unless_refused(received, await self._unraced(handler, received, message))
             except StoreAway as error:
                 return self._replies.away(received, error)
             except Exception as error:
                 if envelope.reply_to is None:
                     return await self.parking.park(handler, received, error)
                 return self._replies.to(envelope, error)
+
+    async def _unless_refused(self, received: Received, verdict: Verdict) -> Verdict:
+        """What nobody waits for and was refused, with what it wrote kept and committed, is a dead letter."""
+        envelope = received.envelope
+        if isinstance(verdict, Failed) and envelope.reply_to is None:
+            reason = f"{verdict.code} {verdict.detail}"
+            return await self.parking.bury(envelope, reason, attempt=envelope.attempt + 1)
+        return verdict
 
     async def _unraced(self, handler: Handler, received: Received, message: Any) -> Verdict:
         """Tries until no other transaction was first: whoever was may have settled this message, and its reply is there
@@ -242,34 +248,25 @@ class Dispatch:
         """Claim, handle, finish, commit. Raises whatever undoes the whole of it."""
         self._seams.at("before", handler.type)
         verdicts: dict[int, Verdict] = {}
-        outgoing: list[Outgoing] = []
+        closing = self._closing()
         async with self.store.transaction() as transaction:
             claims = [claim_of(received.envelope) for received, _ in items]
             fresh: list[int] = []
-            unpark: list[str] = []
             for index, claimed in enumerate(await transaction.begin(claims)):
                 if claimed is None:
                     fresh.append(index)
                 else:
                     verdicts[index] = self._replies.known(items[index][0].envelope, claimed)
-                    unpark += unparked(items[index][0], claimed)
-            settled: list[Settled] = []
+                    closing.unpark += unparked(items[index][0], claimed)
             if fresh:
                 records = self._records(handler, transaction)
                 contexts = [self._contexts.inside(records, items[index][0]) for index in fresh]
                 results = await self._run(handler, records, [items[index][1] for index in fresh], contexts)
-                await self._before_commit(records, zip(contexts, results, strict=True))
+                await self._before_commit(handler, records, zip(contexts, results, strict=True))
                 for index, context, result in zip(fresh, contexts, results, strict=True):
-                    envelope = items[index][0].envelope
-                    verdicts[index] = verdict = self._replies.to(envelope, result)
-                    sent = self._outgoing(context, result)
-                    made = traces(context, sent)
-                    settled += self._replies.settled(handler, envelope, verdict, result, made=made)
-                    outgoing += sent
-                    unpark += unparked(items[index][0], verdict)
-            if fresh or unpark:
-                await transaction.finish(settled, outgoing, unpark=unpark, lease_ms=OUTBOX_LEASE_MS)
-        self._committed(handler, outgoing)
+                    verdicts[index] = closing.add(handler, items[index][0], context, result)
+            await closing.finish(transaction)
+        self._committed(handler, closing)
         return [verdicts[index] for index in range(len(items))]
 
     def _records(self, handler: Handler, session: Session) -> Any:
@@ -282,17 +279,21 @@ class Dispatch:
         """The handler's results; raises a refusal that undoes what the handler wrote."""
         method = self._methods[handler.type]
         if not handler.many:
-            return [await kept(method(messages[0], contexts[0]))]
+            answers = []
+            for message, context in zip(messages, contexts, strict=True):
+                with bound_to(context.request_id or context.cause, context.trace):
+                    answers.append(await kept(method(message, context)))
+            return answers
         many = ManyContext(records, contexts, now=contexts[0].now, new_id=self._new_id)
         results: Sequence[Any] = await method(messages, many)
         if len(results) != len(messages):
             raise ContractError(f"{handler.method} answered {len(results)} of {len(messages)} messages")
         return results
 
-    async def _before_commit(self, records: Any, handled: Iterable[tuple[Context[Any], Any]]) -> None:
+    async def _before_commit(self, handler: Handler, records: Any, handled: Iterable[tuple[Context[Any], Any]]) -> None:
         """:param handled: contexts and results of one transaction."""
-        events = [event for context, result in handled for event in emitted(context, result)]
-        if events:
+        if handler.type not in self._of_store:
+            events = [event for context, result in handled for event in emitted(context, result)]
             await self.actor.before_commit(records, events)
 
     async def _outside(self, handler: Handler, received: Received, message: Any) -> Verdict:
@@ -315,30 +316,26 @@ class Dispatch:
             raise
 
     async def _work(self, handler: Handler, received: Received, message: Any, lease: str) -> Verdict:
-        envelope = received.envelope
+        closing = self._closing()
         async with AsyncExitStack() as stack:
-            last: list[Transaction] = []
+            last: list[tuple[Transaction, Any]] = []
 
-            async def enter_last() -> Transaction:
+            async def enter_last() -> Any:
                 transaction = await stack.enter_async_context(self.store.transaction())
-                if not await transaction.resume(envelope.id, lease):
+                if not await transaction.resume(received.envelope.id, lease):
                     raise Raced
-                last.append(transaction)
-                return transaction
+                last.append((transaction, self.actor.records(transaction)))
+                return last[0][1]
 
             context = self._contexts.outside(received, enter_last)
             result = await kept(self._methods[handler.type](message, context))
-            transaction = last[0] if last else await enter_last()
-            await self._before_commit(self.actor.records(transaction), [(context, result)])
-            verdict = self._replies.to(envelope, result)
-            outgoing = self._outgoing(context, result)
-            await transaction.finish(
-                self._replies.settled(handler, envelope, verdict, result, made=traces(context, outgoing)),
-                outgoing,
-                unpark=unparked(received, verdict),
-                lease_ms=OUTBOX_LEASE_MS,
-            )
-        self._committed(handler, outgoing)
+            if not last:
+                await enter_last()
+            ((transaction, records),) = last
+            await self._before_commit(handler, records, [(context, result)])
+            verdict = closing.add(handler, received, context, result)
+            await closing.finish(transaction)
+        self._committed(handler, closing)
         return verdict
 
     async def _refused(
@@ -362,10 +359,12 @@ class Dispatch:
             await transaction.finish(settled, (), unpark=unparked(received, verdict), lease_ms=OUTBOX_LEASE_MS)
         return verdict
 
-    def _committed(self, handler: Handler, outgoing: Sequence[Outgoing]) -> None:
+    def _committed(self, handler: Handler, closing: Closing) -> None:
         self._seams.at("after_commit", handler.type)
-        if outgoing:
-            self._offer(outgoing)
+        if closing.outgoing:
+            self._offer(closing.outgoing)
+        if closing.beats:
+            self._beat()
 
     def _log(self, error: BaseException) -> None:
         logger().error("handler.failed", actor=self.actor.name, exc_info=error)
@@ -387,8 +386,9 @@ class Dispatch:
         received = Received(Envelope(self._new_id(), why, self.actor.name, b""))
         context = self._contexts.inside(self.actor.records(transaction), received)
         result = await work(context)
-        await self._before_commit(context.records, [(context, result)])
-        await transaction.finish((), self._outgoing(context, None), lease_ms=0)
+        await self.actor.before_commit(context.records, context.emitted)
+        sent = outgoing(context, None, sealer=self.sealer, new_id=self._new_id)
+        await transaction.finish((), sent, lease_ms=0)
         return result
 
     async def _unreadable(self, received: Received, reason: str) -> Verdict:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from runtime.dispatch import OUTBOX_LEASE_MS
+from runtime.closing import OUTBOX_LEASE_MS
 from runtime.errors import MessageError, StoreAway
 from runtime.keys import Sealer
 from runtime.ports import Broker, Outgoing, Publication, Store
@@ -104,7 +104,7 @@ class Relay:
     async def _rest(self) -> None:
         self._wake.clear()
         if not self._fresh or not self._broker.available:
-            await _wait(self._wake, POLL_S)
+            await wait(self._wake, POLL_S)
 
     async def _publish(self, rows: Sequence[Outgoing]) -> list[str]:
         publications: list[Publication] = []
@@ -121,7 +121,8 @@ class Relay:
         return [publication.id for publication, ok in zip(publications, safe, strict=True) if ok]
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
+async def wait(event: asyncio.Event, seconds: float) -> None:
+    """Until it is set, but no longer than that."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

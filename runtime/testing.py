@@ -65,12 +65,15 @@ class Stage:
         self.now = NOON
         self.events: list[Event] = []
         """Every event that `drain` or `ask` has seen go out, in order."""
+        self.beats: list[Event] = []
+        """What watchers were told after commits that asked for it, in order."""
         self.dispatches: dict[str, Dispatch] = {}
         self._actors = actors
         self._store_url = store_url
         self._stack = AsyncExitStack()
         self._new_id = Ids(lambda: self.now)
         self._offered: list[tuple[Dispatch, Outgoing]] = []
+        self._beating: list[Dispatch] = []
         self._failures: list[BaseException] = []
         self._seen: set[str] = set()
         self._asked = 0
@@ -96,6 +99,7 @@ class Stage:
             key=_key(name),
             metrics=Metrics(),
             offer=lambda rows: self._offered.extend((dispatch, row) for row in rows),
+            beat=lambda: self._beating.append(dispatch),
             clock=lambda: self.now,
             new_id=self._new_id,
             report=lambda error: self._failures.append(error),
@@ -147,6 +151,7 @@ class Stage:
         verdicts = await dispatch(batch)
         self._raise()
         self._look()
+        await self._beat()
         replies: list[R | BaseException] = []
         for message, verdict in zip(messages, verdicts, strict=True):
             if isinstance(verdict, Ok):
@@ -224,7 +229,14 @@ class Stage:
 
     async def _deliver(self, name: str, envelope: Envelope) -> None:
         await self.dispatches[name]([Received(envelope)])
+        await self._beat()
         self._raise()
+
+    async def _beat(self) -> None:
+        while self._beating:
+            dispatch = self._beating.pop(0)
+            event = await dispatch.actor.beat(dispatch.actor.records(dispatch.store.primary))
+            self.beats += [event] if event is not None else []
 
     def _look(self) -> None:
         """Note the events among what was offered since the last look."""

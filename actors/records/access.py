@@ -31,23 +31,21 @@ class AccessFeed:
         ended: Sequence[str] = (),
         role: Role | None = None,
         active: bool | None = None,
-    ) -> int:
-        """The number of the new change. :param ended: ids of sessions and API tokens."""
+    ) -> None:
+        """:param ended: ids of sessions and API tokens."""
         row = await self._session.row(
             "insert into access_feed (id, last) values (1, 1)"
             " on conflict (id) do update set last = access_feed.last + 1 returning last"
         )
-        seq: int = row["last"] if row else 0
         await self._session.execute(
             "insert into access_change (seq, account_id, role, active, ended, at) values ($1, $2, $3, $4, $5, $6)",
-            seq,
+            row["last"] if row else 0,
             account_id,
             role,
             None if active is None else int(active),
             msgspec.json.encode(ended).decode(),
             now,
         )
-        return seq
 
     async def last(self) -> int:
         """The number of the last change that there ever was; 0 for none."""

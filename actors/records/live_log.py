@@ -10,23 +10,33 @@ from runtime.ports import Session
 class LogRecords:
     """The tables `log`, numbered without gaps in the order of commits, and `membership`.
 
-    Who adds to the log holds the counter until the transaction ends: add last.
+    What is added is written by `write`. Who writes holds the counter until the transaction ends: write last.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._added: list[tuple[EventName, str | None, str | None, str, int]] = []
 
-    async def add(self, type: EventName, project_id: str | None, user_id: str | None, data: str, now: int) -> int:
-        """:returns: its number."""
+    def add(self, type: EventName, project_id: str | None, user_id: str | None, data: str, now: int) -> None:
+        """One more entry, in this transaction."""
+        self._added.append((type, project_id, user_id, data, now))
+
+    async def write(self) -> None:
+        """Number and write what was added."""
+        if not (added := self._added):
+            return
         row = await self._session.row(
-            "insert into log_counter (id, last) values (1, 1)"
-            " on conflict (id) do update set last = log_counter.last + 1 returning last"
+            "insert into log_counter (id, last) values (1, $1)"
+            " on conflict (id) do update set last = log_counter.last + excluded.last returning last",
+            len(added),
         )
-        seq = int(row["last"]) if row else 0
+        first = int(row["last"]) - len(added) + 1 if row else 0
         await self._session.insert(
-            "log", ("seq", "type", "project_id", "user_id", "data", "at"), [(seq, type, project_id, user_id, data, now)]
+            "log",
+            ("seq", "type", "project_id", "user_id", "data", "at"),
+            [(first + index, *entry) for index, entry in enumerate(added)],
         )
-        return seq
+        added.clear()
 
     async def last(self) -> int:
         """The number of the newest entry."""

@@ -79,7 +79,7 @@ def child_of(parent: Running, actor: str) -> int:
 async def relay_killed(scene: Scene) -> None:
     house = scene.house
     for number in range(int(scene.either(50, 5))):
-        victim = await house.task(
+        victim = await house.doomed(
             CRASH_AT="task_assigned:published", VAR_DIR=str(house.world.directory / f"var{number}")
         )
         async with scene.fault("kill -9 between confirm and delete"), asyncio.timeout(20):

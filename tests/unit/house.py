@@ -63,14 +63,19 @@ class House:
         self.metrics = Metrics()
         self.offered: list[Outgoing] = []
         self.failures: list[BaseException] = []
+        self.beats = 0
         self.dispatch = Dispatch(
             self.actor,
             store,
             key=KEY,
             metrics=self.metrics,
             offer=self.offered.extend,
+            beat=self._beat,
             report=self.failures.append,
         )
+
+    def _beat(self) -> None:
+        self.beats += 1
 
     def replica(self) -> House:
         return House(self.store)

@@ -14,7 +14,7 @@ from runtime.message import Caller, frame
 from runtime.parked import ParkedLoop
 from runtime.ports import Delivery
 from runtime.seams import Seams
-from tests.unit.counter import Add, AddEach, Added, CounterActor, GetTotal, Total, WhoAmI, nothing
+from tests.unit.counter import Add, AddEach, Added, CounterActor, GetTotal, Mailed, Total, WhoAmI, nothing
 from tests.unit.house import KEY, envelope
 from tests.unit.line import TOPOLOGY, Line, until
 
@@ -282,6 +282,48 @@ async def test_an_event_that_comes_back_again_keeps_the_attempts_that_were_count
     await until(settled)
     assert (await house.row(event.id)).attempt == 2
     await broker.close()
+
+
+async def test_the_events_of_one_tick_share_a_transaction(memory_line: Line) -> None:
+    house, _, _ = await memory_line.replica()
+    await asyncio.gather(*(memory_line.publish(envelope(Added(name="a", value=n))) for n in range(20)))
+
+    async def handled() -> bool:
+        return await house.total("added a") == 20
+
+    await until(handled)
+    assert len(house.actor.committing) == 1
+
+
+async def test_an_event_that_fails_among_others_is_parked_and_they_are_done(line: Line) -> None:
+    house, _, _ = await line.replica()
+
+    async def during(name: str) -> None:
+        if name == "bad":
+            raise ValueError("not this one")
+
+    house.actor.during = during
+    bad = envelope(Added(name="bad", value=1))
+    await asyncio.gather(*(line.publish(each) for each in (envelope(Added(name="a", value=1)), bad)))
+    await asyncio.gather(*(line.publish(envelope(Added(name="a", value=n))) for n in range(5)))
+
+    async def handled() -> bool:
+        return await house.total("added a") == 6 and await line.store.parked(bad.id) is not None
+
+    await until(handled)
+    assert await house.total("added bad") == 0
+
+
+async def test_outside_handlers_of_events_run_side_by_side(memory_line: Line) -> None:
+    house, _, _ = await memory_line.replica()
+    house.actor.during = gate = Gate()
+    await asyncio.gather(*(memory_line.publish(envelope(Mailed(name=str(n)))) for n in range(3)))
+
+    async def entered() -> bool:
+        return gate.inside == 3
+
+    await until(entered)
+    gate.opened.set()
 
 
 async def test_an_event_is_kept_while_the_store_is_away(line: Line) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import cast
 
-from runtime.dispatch import OUTBOX_LEASE_MS
+from runtime.closing import OUTBOX_LEASE_MS
 from runtime.drivers.broker_memory import MemoryBroker, Queues
 from runtime.message import unframe
 from runtime.outbox import Relay

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from runtime.beat import Beat, has_beat
+from runtime.beat import EVERY_S, Beat, has_beat
 from runtime.client import Client
 from runtime.drivers.broker_memory import MemoryBroker, Queues
 from runtime.errors import StoreAway
@@ -95,6 +96,44 @@ async def test_an_actor_beats_with_what_its_store_holds_now(house: House) -> Non
     (first, two), (second, seven) = [await watching.seen.get() for _ in range(2)]
     assert (two, seven) == (Added(name="a", value=2), Added(name="a", value=7))
     assert first != second
+
+
+async def test_a_commit_that_asks_for_it_is_followed_by_one_beat_at_once(house: House) -> None:
+    """Real time: a beat of its own accord would come 0.4 s after the first."""
+    watching = await Watching(Queues()).open()
+    beat = Beat(Pulse(), house.store, watching.broker)
+    running = asyncio.ensure_future(beat.run())
+    assert (await watching.seen.get())[1] == Added(name="a", value=0)
+    began = asyncio.get_running_loop().time()
+    await house.handle(envelope(Add(name="a", amount=2)))
+    beat.soon()
+    beat.soon()
+    assert (await watching.seen.get())[1] == Added(name="a", value=2)
+    assert asyncio.get_running_loop().time() - began < EVERY_S / 2
+    assert watching.seen.empty()
+    running.cancel()
+
+
+async def test_a_beat_is_asked_for_once_the_transaction_has_committed(house: House) -> None:
+    found: list[int] = []
+
+    class Telling(CounterActor):
+        async def before_commit(self, records: Totals, events: Sequence[Event]) -> None:
+            found.append(house.beats)
+
+    actor = Telling()
+
+    async def during(name: str) -> None:
+        actor.contexts[-1].beat()
+        if name == "bad":
+            raise ValueError
+
+    actor.during = during
+    house = House(house.store, actor)
+    await house.handle(envelope(Add(name="a")))
+    assert (found, house.beats) == ([0], 1)
+    await house.handle(envelope(Add(name="bad")))
+    assert house.beats == 1
 
 
 async def test_an_actor_beats_for_nobody_while_the_broker_or_its_store_is_away(house: House) -> None:
