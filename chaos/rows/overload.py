@@ -92,21 +92,7 @@ async def overloaded(scene: Scene) -> None:
 
 async def _capacity(scene: Scene, seconds: float) -> float:
     """Operations a second that 32 clients get done, one after the other each."""
-    house = scene.house
-    done = 0
+    load = Load(scene.house.apis, scene.house.project, per_second=1)
     ends = time.monotonic() + seconds
-
-    async def client(number: int) -> None:
-        nonlocal done
-        task = await house.ada.task(house.project, f"capacity {number}")
-        for n in range(1_000_000):
-            if time.monotonic() > ends:
-                return
-            if n % 10 < 7:
-                answer = await house.ada("GET", f"/v1/tasks/{task['id']}")
-            else:
-                answer = await house.ada("POST", "/v1/tasks", {"project_id": house.project, "title": f"{number}.{n}"})
-            done += answer.status < 300
-
-    await asyncio.gather(*(client(number) for number in range(32)))
-    return done / seconds
+    await load.saturate(32, lambda: time.monotonic() > ends)
+    return sum(not each.failed for each in load.all) / seconds

@@ -54,9 +54,10 @@ FOR_READS = 2
 BOOT_S = 600.0
 """Seconds for each statement of `exclusive`, waiting for its turn included."""
 
-_BEGIN_BRIEFLY = "begin; set local lock_timeout = 50"
-"""After a transaction has waited for a lock in vain, and until one has written: what has waited for its turn meanwhile
-does not wait for long once more."""
+_BEGIN_BRIEFLY = "begin; set local lock_timeout = 100"
+BRIEFLY_S = 0.5
+"""Seconds after one has waited for a lock in vain, in which others wait for theirs but briefly: they have waited for
+their turn already."""
 _BEGIN_EXCLUSIVE = "begin; " + "; ".join(
     f"set local {limit} = 0" for limit in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
 )
@@ -141,7 +142,7 @@ class PostgresStore(Tables):
         self._seed = int.from_bytes(hashlib.sha256(schema.encode()).digest()[:8], signed=True)
         self._inserts: dict[tuple[str, ...], str] = {}
         name = f"troupe {actor}"
-        self._begin = "begin"
+        self._locked_at = float("-inf")
         self._turns = asyncio.Semaphore(max(1, pool_size - FOR_READS))
         self._pool = Pool(partial(connected, address, schema, name), size=pool_size, timeout_s=ACQUIRE_S)
         self._replicas = self._pool
@@ -188,18 +189,15 @@ class PostgresStore(Tables):
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Transaction]:
-        async with (
-            self._turn(),
-            self._pool.acquire() as connection,
-            _Transaction(connection, self._inserts, self._seed, self._begin, STATEMENT_S) as transaction,
-        ):
-            try:
-                yield transaction
-            except Locked:
-                self._begin = _BEGIN_BRIEFLY
-                raise
-        if transaction.has_finished:
-            self._begin = "begin"
+        async with self._turn(), self._pool.acquire() as connection:
+            now = asyncio.get_running_loop().time
+            begin = _BEGIN_BRIEFLY if now() - self._locked_at < BRIEFLY_S else "begin"
+            async with _Transaction(connection, self._inserts, self._seed, begin, STATEMENT_S) as transaction:
+                try:
+                    yield transaction
+                except Locked:
+                    self._locked_at = now()
+                    raise
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -296,7 +294,6 @@ class _Transaction(_Statements, Letters):
         self._seed = seed
         self._begin = begin
         self._failed = False
-        self.has_finished = False
         self._claimed: set[str] = set()
         self._leases: dict[str, str] = {}
 
@@ -364,7 +361,6 @@ class _Transaction(_Statements, Letters):
         if row["kept"] < len(settled):
             self._failed = True
             raise Raced
-        self.has_finished = True
 
     async def _run(self, work: Work[T]) -> T:
         if self._failed:

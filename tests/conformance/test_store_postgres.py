@@ -179,7 +179,9 @@ async def test_f26_a_lock_that_another_holds_is_waited_for_less_than_a_second_an
                 await write("a")
             assert time.monotonic() - began < seconds
             assert await ids(store) == []
+            await store.park([Parked("p", "t", b"", 1, None, "a write that needs no lock changes nothing")])
     await write("a")
+    await asyncio.sleep(store_postgres.BRIEFLY_S)
     async with other.exclusive("lock") as holder:
         await holder.execute("lock table thing in share mode")
         patient = asyncio.create_task(write("b"))

@@ -96,8 +96,7 @@ class Load:
 
     async def run(self, until: Callable[[], bool]) -> None:
         """Begin operations until `until()`, and wait for them all."""
-        first = await self._edges[0].task(self._project, f"{self._run} first")
-        self._ids.append(first["id"])
+        await self._begin()
         begun = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             for n in itertools.count():
@@ -106,6 +105,21 @@ class Load:
                 self.late_s = max(self.late_s, time.monotonic() - begun - n * self._gap_s)
                 tasks.create_task(self._do(self._operation(n)))
                 await asyncio.sleep(max(0, begun + (n + 1) * self._gap_s - time.monotonic()))
+
+    async def saturate(self, clients: int, until: Callable[[], bool]) -> None:
+        """Likewise as fast as so many clients can, each of which waits for its answer."""
+        await self._begin()
+        numbers = itertools.count()
+
+        async def client() -> None:
+            while not until():
+                await self._do(self._operation(next(numbers)))
+
+        await asyncio.gather(*(client() for _ in range(clients)))
+
+    async def _begin(self) -> None:
+        first = await self._edges[0].task(self._project, f"{self._run} first")
+        self._ids.append(first["id"])
 
     def _operation(self, n: int) -> Operation:
         key = f"{self._run}-{n}"
