@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-import uvloop
 
 from chaos import report, rows
 from chaos.lab import Lab
 from chaos.row import Result, Row, play
+from chaos.run import run
 
 EPILOG = """\
 Each row starts an installation of its own (real processes of python -m runtime) on servers that the suite starts
-itself: RabbitMQ, PostgreSQL, Redis, from programs of this machine (on Debian, as root, a missing one is installed).
+itself: RabbitMQ, PostgreSQL, Redis, from programs of this machine (on Debian, as root, a missing one is installed),
+or in containers.
 While the fault is done, an open-loop client asks 30 times a second, 70 % reads and 30 % writes; afterwards all is
 read back, and what has an unknown outcome is asked for again with its key.
 
@@ -44,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("ids", nargs="*", metavar="ID", help="rows to play, F01 F09 …; default: all")
     parser.add_argument("--list", action="store_true", help="print the rows and what lets each pass")
     parser.add_argument("--short", action="store_true", help="a few rows, fewer and shorter faults: some minutes")
+    parser.add_argument("--containers", action="store_true", help="servers in containers: the newest that are tested")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, each request included")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one page with a chart for each row")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for docs/chaos.md")
@@ -57,28 +57,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.list:
         print(report.listing(chosen))
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # time limits end us so; our children go with us
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            results = runner.run(_play(chosen, arguments))
-    except KeyboardInterrupt:
-        return 130
-    print(report.table(results))
-    outcomes = {result.outcome for result in results}
-    return 1 if "fail" in outcomes else 3 if "not made" in outcomes else 0
+    return run(_play(chosen, arguments))
 
 
-async def _play(chosen: Sequence[Row], arguments: argparse.Namespace) -> list[Result]:
-    """All of them; what is known is written after each, for a run may be broken off."""
+async def _play(chosen: Sequence[Row], arguments: argparse.Namespace) -> int:
+    """The exit code. What is known is written after each, for a run may be broken off."""
     results: list[Result] = []
-    async with Lab(_say) as lab:
+    async with Lab(_say, contained=arguments.containers) as lab:
         for number, each in enumerate(chosen, 1):
             _say(f"[{number}/{len(chosen)}] {each.id}  {each.fault}")
             result = await play(each, lab, short=arguments.short, say=_say)
             _say(report.verdict(result))
             results.append(result)
             _write(arguments, results, lab.versions)
-    return results
+    print(report.table(results))
+    outcomes = {result.outcome for result in results}
+    return 1 if "fail" in outcomes else 3 if "not made" in outcomes else 0
 
 
 def _write(arguments: argparse.Namespace, results: Sequence[Result], versions: Sequence[str]) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import signal
-import subprocess
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,30 +14,30 @@ from urllib.parse import urlsplit
 import aio_pika
 import asyncpg
 
+from chaos.machines import Containers, Machine, Programs
 from runtime import stagehands
 from tests.conformance.proxy import Proxy
 from tests.servers import local
 from tests.servers.obtain import BROKER, CACHE, STORE, Kind, until_it_answers
-from tests.servers.processes import end
 
 BACK_S = 60.0
 """How long a server may take to come back, in seconds."""
 
 
 class Server:
-    """One server, started when it is first needed.
+    """One server, started when it is first needed, behind a proxy.
 
     :ivar url: its own address. :ivar behind: the address of the proxy before it.
     """
 
-    def __init__(self, kind: Kind, started: local.Local) -> None:
+    def __init__(self, kind: Kind, machine: Machine) -> None:
         self._kind = kind
-        self._local = started
-        self._running = started.running
-        self.url = started.url
-        address = urlsplit(started.url)
+        self._machine = machine
+        self.url = machine.url
+        address = urlsplit(machine.url)
         self.proxy = Proxy(address.hostname or "", address.port or 0)
         self.version = ""
+        self.stop, self.kill, self.tool = machine.stop, machine.kill, machine.tool
 
     @property
     def behind(self) -> str:
@@ -50,50 +47,29 @@ class Server:
 
     @property
     def alive(self) -> bool:
-        return self._running.child.poll() is None
+        return self._machine.alive
 
     async def ready(self) -> None:
         """:raises Unobtainable: it does not answer."""
-        self.version = await until_it_answers(self._kind, self.url, BACK_S, self._running.epitaph)
-
-    async def stop(self) -> None:
-        """As its operator would."""
-        how = signal.SIGINT if self._kind is STORE else signal.SIGTERM
-        await asyncio.to_thread(end, self._running.child, how)
-
-    async def kill(self) -> None:
-        """As the kernel would when memory is short."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._running.child.pid, signal.SIGKILL)
-        await asyncio.to_thread(self._running.child.wait)
+        self.version = await until_it_answers(self._kind, self.url, BACK_S, self._machine.epitaph)
 
     async def start(self) -> None:
         """Where it was; returns when it answers."""
-        self._running = self._local.again()
+        await self._machine.start()
         await self.ready()
-
-    async def tool(self, program: str, *arguments: str) -> str:
-        """What one of its tools prints. :raises RuntimeError: it fails."""
-        path = Path(self._local.source).with_name(program)
-        process = await asyncio.create_subprocess_exec(
-            path, *arguments, env={**os.environ, **self._local.environment}, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        output, _ = await process.communicate()
-        if process.returncode != 0:
-            raise RuntimeError(f"{program} {' '.join(arguments)}: {output.decode()[-500:]}")
-        return output.decode()
 
 
 class Lab:
     """All servers of a run; an asynchronous context manager that stops them.
 
     :param say: told of what takes a while.
+    :param contained: servers in containers, not from programs of this machine.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], *, contained: bool = False) -> None:
         self._say = say
         self._stack = ExitStack()
+        self._machines = Containers(self._stack) if contained else Programs(self._stack, say)
         self._servers: dict[str, Server] = {}
         self._cluster: list[Server] = []
 
@@ -133,7 +109,7 @@ class Lab:
         for name, kind in kinds.items():
             if name not in self._servers:
                 self._say(f"starting {kind.name}")
-                self._servers[name] = Server(kind, await asyncio.to_thread(kind.start, self._stack, self._say))
+                self._servers[name] = Server(kind, await self._machines.one(kind))
         for server in self._servers.values():
             if not server.alive:
                 await server.start()
@@ -149,13 +125,16 @@ class Lab:
         """Three RabbitMQ nodes, all of them up. :raises Unobtainable: they cannot be had here."""
         if not self._cluster:
             self._say("starting three RabbitMQ nodes")
-            nodes = await asyncio.to_thread(local.rabbitmq_cluster, self._stack, self._say, nodes=3)
-            self._cluster = [Server(BROKER, node) for node in nodes]
+            self._cluster = [Server(BROKER, node) for node in await self._machines.cluster(3)]
         for node in self._cluster:
             if not node.alive:
                 await node.start()
             await node.ready()
         return self._cluster
+
+    async def faketime(self) -> Path:
+        """The library that lets a process have a clock of its own. :raises Unobtainable: it cannot be had here."""
+        return await asyncio.to_thread(local.faketime, self._say)
 
 
 class Queues:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import random
-import signal
 import sys
 import time
 from collections.abc import Sequence
 
-import uvloop
-
 from chaos.lab import Lab
 from chaos.row import Row, only, play, row
+from chaos.run import run
 from chaos.scene import Scene
 
 EPILOG = """\
@@ -45,12 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.seconds <= 0:
         parser.error("--seconds must be more than 0")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # time limits end us so; our children go with us
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_prove(_killing(arguments.seconds, real=arguments.real)))
-    except KeyboardInterrupt:
-        return 130
+    return run(_prove(_killing(arguments.seconds, real=arguments.real)))
 
 
 async def _prove(each: Row) -> int:

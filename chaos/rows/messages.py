@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import aiohttp
 
@@ -12,7 +11,6 @@ from chaos.ferry import Ferry
 from chaos.row import errors, only, row
 from chaos.scene import Scene
 from runtime.suspects import CRASHES
-from tests.servers import Unobtainable
 from tests.system.oracle import DEADLINE_S
 
 
@@ -158,8 +156,8 @@ async def _replayed_twice(scene: Scene) -> None:
 @row("F43", "clocks 5 min apart", errors(0), "no early expiry; ids and timers in order", on="nothing")
 async def clocks_apart(scene: Scene) -> None:
     house = scene.house
-    house.own["task"] |= _faked("-150s")
-    house.own["others"] |= _faked("+150s")
+    house.own["task"] |= await _faked(scene, "-150s")
+    house.own["others"] |= await _faked(scene, "+150s")
     await houses.boot(house, tasks=2, edges=1)
     async with scene.loading(), scene.fault("-150 s, 0 and +150 s"):
         await scene.calm(scene.either(20, 6))
@@ -171,7 +169,7 @@ async def clock_jumps(scene: Scene) -> None:
     house = scene.house
     dial = house.world.directory / "dial"
     dial.write_text("+0\n")
-    fake = _faked(None) | {"FAKETIME_TIMESTAMP_FILE": str(dial), "FAKETIME_NO_CACHE": "1"}
+    fake = await _faked(scene, None) | {"FAKETIME_TIMESTAMP_FILE": str(dial), "FAKETIME_NO_CACHE": "1"}
     house.own["task"] |= fake
     house.own["others"] |= fake
     await houses.boot(house, tasks=1, edges=1)
@@ -181,12 +179,9 @@ async def clock_jumps(scene: Scene) -> None:
     await _in_order(scene)
 
 
-def _faked(offset: str | None) -> dict[str, str]:
+async def _faked(scene: Scene, offset: str | None) -> dict[str, str]:
     """:raises Unobtainable: there is no libfaketime."""
-    places = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    if not places:
-        raise Unobtainable("there is no libfaketime here: install it to play clocks")
-    settings = {"LD_PRELOAD": str(places[0]), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    settings = {"LD_PRELOAD": str(await scene.lab.faketime()), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     return settings if offset is None else settings | {"FAKETIME": offset}
 
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.servers import Unobtainable
@@ -37,13 +38,10 @@ def start(stack: ExitStack, image: Image) -> str:
 
     :raises Unobtainable: there is no engine on this machine, or it cannot start the image.
     """
-    os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # its reaper is one more container per run
-    # Imported here because it takes half a second, which the other ways of getting a server need not pay.
+    engine()
     from docker.errors import DockerException
     from testcontainers.core.container import DockerContainer
-    from testcontainers.core.docker_client import get_docker_host
 
-    _knock(get_docker_host() or DEFAULT_ENGINE)
     container = DockerContainer(image.name, command=image.command, env=dict(image.environment))
     stack.callback(container.stop)
     container.ports[f"{image.port}/tcp"] = ("127.0.0.1", None)  # type: ignore[assignment] # what docker itself takes
@@ -53,6 +51,16 @@ def start(stack: ExitStack, image: Image) -> str:
     except (DockerException, TimeoutError) as error:
         raise Unobtainable(f"{image.name} does not start ({error})") from error
     return image.url.format(address=f"127.0.0.1:{port}")
+
+
+def engine() -> Any:
+    """A client of this machine's engine (`docker.DockerClient`). :raises Unobtainable: there is none."""
+    os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # its reaper is one more container per run
+    # Imported here because it takes half a second, which the other ways of getting a server need not pay.
+    from testcontainers.core.docker_client import DockerClient, get_docker_host
+
+    _knock(get_docker_host() or DEFAULT_ENGINE)
+    return DockerClient().client
 
 
 def _knock(engine: str) -> None:

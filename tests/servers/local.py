@@ -143,6 +143,11 @@ def s3(stack: ExitStack, _say: Callable[[str], None]) -> Local:
     return Local(url, f"nanio {version('nanio')}", start(), start)
 
 
+def faketime(say: Callable[[str], None]) -> Path:
+    """libfaketime, to be preloaded (https://github.com/wolfcw/libfaketime)."""
+    return _program("libfaketime.so.1", "libfaketime", "/usr/lib/*/faketime", say=say)
+
+
 def _program(name: str, package: str, *directories: str, say: Callable[[str], None]) -> Path:
     """Find a program: the newest in `directories` (patterns), else in the PATH, else from Debian's packages."""
     if found := _find(name, directories):
@@ -150,7 +155,7 @@ def _program(name: str, package: str, *directories: str, say: Callable[[str], No
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
         raise Unobtainable(f"there is no {name} here: install {package}")
-    say(f"installing {package}: a test asks for its server, and {name} is not here")
+    say(f"installing {package}: a test asks for {name}, which is not here")
     install = [apt, "install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", package]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in ([apt, "update", "-q"], install):
