@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import secrets
 import signal
 import subprocess
+import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -146,42 +148,64 @@ class Containers:
 
     async def one(self, kind: Kind) -> Machine:
         """:raises Unobtainable: there is no engine, or it has no such image."""
-        return await asyncio.to_thread(self._run, kind, None, {})
+        return await asyncio.to_thread(self._run, kind, _fresh_name())
 
     async def cluster(self, nodes: int) -> list[Machine]:
-        """RabbitMQ nodes that find one another by name in a network of their own. They join once they answer
-        (https://www.rabbitmq.com/docs/clustering)."""
+        """RabbitMQ nodes that find one another by name, in a network of their own."""
         network = await asyncio.to_thread(self._network)
         cookie = {"RABBITMQ_ERLANG_COOKIE": secrets.token_hex(10)}
-        machines = [await asyncio.to_thread(self._run, BROKER, network, cookie) for _ in range(nodes)]
-        for machine in machines:
-            await machine.tool("rabbitmqctl", "await_startup", "--timeout", "60")
-        first = (await machines[0].tool("hostname")).strip()
-        for machine in machines[1:]:
-            for step in (["stop_app"], ["join_cluster", f"rabbit@{first}"], ["start_app"]):
-                await machine.tool("rabbitmqctl", *step)
-        return machines
+        names = [_fresh_name() for _ in range(nodes)]
+        peers = "".join(local.peers([f"rabbit@{name}" for name in names]))
+        return [
+            await asyncio.to_thread(
+                self._run, BROKER, name, network, cookie, {"/etc/rabbitmq/conf.d/peers.conf": peers}
+            )
+            for name in names
+        ]
 
-    def _run(self, kind: Kind, network: str | None, environment: Mapping[str, str]) -> Machine:
+    def _run(
+        self,
+        kind: Kind,
+        name: str,
+        network: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> Machine:
+        """:param files: path → content, put there before it starts."""
         image = kind.image
         if image is None:
             raise Unobtainable(f"no image of {kind.name} is used")
         client, port = containers.engine(), free_port()
-        name = f"troupe-{secrets.token_hex(4)}"
         container = client.containers.create(
             image.name,
             command=image.command,
-            environment={**image.environment, **environment},
+            environment={**image.environment, **(environment or {})},
             hostname=name,  # a broker's data belongs to the name of its host
             name=name,
             network=network,
             ports={f"{image.port}/tcp": ("127.0.0.1", port)},
         )
         self._stack.callback(container.remove, force=True, v=True)
+        for path, text in (files or {}).items():
+            container.put_archive(str(Path(path).parent), _archive(Path(path).name, text.encode()))
         container.start()
         return Container(container, image.url.format(address=f"127.0.0.1:{port}"))
 
     def _network(self) -> str:
-        network = containers.engine().networks.create(f"troupe-{secrets.token_hex(4)}")
+        network = containers.engine().networks.create(_fresh_name())
         self._stack.callback(network.remove)
         return str(network.name)
+
+
+def _fresh_name() -> str:
+    return f"troupe-{secrets.token_hex(4)}"
+
+
+def _archive(name: str, content: bytes) -> bytes:
+    """A tar file of one file that all may read."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(content), 0o644
+        tar.addfile(entry, io.BytesIO(content))
+    return archive.getvalue()

@@ -60,14 +60,18 @@ def rabbitmq_cluster(stack: ExitStack, say: Callable[[str], None], *, nodes: int
     return [_node(stack, program, epmd_port, cookie, port, names) for port in ports]
 
 
+def peers(cluster: Sequence[str]) -> list[str]:
+    """Lines of the settings of a node that looks for these."""
+    nodes = [f"cluster_formation.classic_config.nodes.{n} = {name}\n" for n, name in enumerate(cluster, 1)]
+    return ["cluster_formation.peer_discovery_backend = classic_config\n", *nodes]
+
+
 def _node(stack: ExitStack, program: Path, epmd_port: int, cookie: str, port: int, cluster: Sequence[str]) -> Local:
     directory = workplace(stack)
     (directory / "enabled_plugins").write_text("[].")
     (directory / ".erlang.cookie").write_text(cookie)
     (directory / ".erlang.cookie").chmod(0o400)
-    peers = [f"cluster_formation.classic_config.nodes.{n} = {name}\n" for n, name in enumerate(cluster, 1)]
-    formation = ["cluster_formation.peer_discovery_backend = classic_config\n", *peers] if len(cluster) > 1 else []
-    (directory / "rabbitmq.conf").write_text("".join(formation))
+    (directory / "rabbitmq.conf").write_text("".join(peers(cluster)) if len(cluster) > 1 else "")
     environment = {
         "HOME": str(directory),
         "ERL_EPMD_PORT": str(epmd_port),
