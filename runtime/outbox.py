@@ -63,35 +63,36 @@ class Relay:
         async with asyncio.TaskGroup() as rounds:
             room = asyncio.Semaphore(ROUNDS)
             while True:
-                rows = await self._take()
+                rows, again = await self._take()
                 if rows:
                     await room.acquire()
-                    rounds.create_task(self._send(rows)).add_done_callback(lambda _: room.release())
+                    rounds.create_task(self._send(rows, again=again)).add_done_callback(lambda _: room.release())
                 else:
                     await self._rest()
 
     async def step(self) -> int:
         """One round, awaited; how many rows the broker has confirmed."""
-        return await self._send(await self._take())
+        rows, again = await self._take()
+        return await self._send(rows, again=again)
 
-    async def _take(self) -> Sequence[Outgoing]:
-        """What was offered, or rows whose lease has lapsed; nothing while the broker is away."""
+    async def _take(self) -> tuple[Sequence[Outgoing], bool]:
+        """What was offered, or rows whose lease has lapsed (True); nothing while the broker is away."""
         now = asyncio.get_running_loop().time()
         if self._fresh and self._fresh[0][0] <= now:  # those are found in the store, by whoever is first
             self._fresh = [each for each in self._fresh if each[0] > now]
         if not self._broker.available:
-            return ()
+            return (), False
         rows, self._fresh = [row for _, row in self._fresh[:WINDOW]], self._fresh[WINDOW:]
         if rows:
-            return rows
+            return rows, False
         try:
-            return await self._store.lease_outgoing(limit=WINDOW, lease_ms=OUTBOX_LEASE_MS)
+            return await self._store.lease_outgoing(limit=WINDOW, lease_ms=OUTBOX_LEASE_MS), True
         except StoreAway as error:
             logger().warning("outbox.store_away", actor=self._actor, reason=str(error))
-            return ()
+            return (), False
 
-    async def _send(self, rows: Sequence[Outgoing]) -> int:
-        confirmed = await self._publish(rows) if rows else []
+    async def _send(self, rows: Sequence[Outgoing], *, again: bool) -> int:
+        confirmed = await self._publish(rows, again=again) if rows else []
         if confirmed:
             try:
                 await self._store.delete_outgoing(confirmed)
@@ -106,7 +107,7 @@ class Relay:
         if not self._fresh or not self._broker.available:
             await wait(self._wake, POLL_S)
 
-    async def _publish(self, rows: Sequence[Outgoing]) -> list[str]:
+    async def _publish(self, rows: Sequence[Outgoing], *, again: bool) -> list[str]:
         publications: list[Publication] = []
         for row in rows:
             try:
@@ -114,7 +115,7 @@ class Relay:
             except MessageError as error:
                 logger().error("outbox.unreadable", actor=self._actor, id=row.id, reason=str(error))
                 continue
-            publications.append(Publication(row.id, row.route, body, row.direct))
+            publications.append(Publication(row.id, row.route, body, row.direct, again))
         safe = await self._broker.publish(publications)
         for publication in publications:
             self._seams.at("published", publication.route)

@@ -60,12 +60,15 @@ class Publication(msgspec.Struct, frozen=True):
 
     :param id: unique among publications in flight.
     :param route: an event type, or, where `direct`, the name of an actor whose `events` queue it goes to.
+    :param again: whoever published it before may have died of it. A broker that dies with its consumers cannot know,
+        and delivers it as redelivered.
     """
 
     id: str
     route: str
     body: bytes
     direct: bool = False
+    again: bool = False
 
 
 class Subscription(Protocol):

@@ -43,12 +43,17 @@ class Parcel:
     __slots__ = ("body", "expires_at", "returns", "settled")
 
     def __init__(
-        self, body: bytes, *, expires_at: float | None = None, settled: Callable[[], None] | None = None
+        self,
+        body: bytes,
+        *,
+        expires_at: float | None = None,
+        settled: Callable[[], None] | None = None,
+        returns: int = 0,
     ) -> None:
         self.body = body
         self.expires_at = expires_at
         self.settled = settled
-        self.returns = 0
+        self.returns = returns
 
 
 class MemoryDelivery:
@@ -309,7 +314,7 @@ class MemoryBroker:
                 confirm.set_result(True)
 
         for queue in targets:
-            queue.put(Parcel(publication.body, settled=settled))
+            queue.put(Parcel(publication.body, settled=settled, returns=int(publication.again)))
         return confirm
 
     def _show(self, publication: Publication) -> None:

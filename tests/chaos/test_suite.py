@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -185,6 +186,27 @@ async def test_each_command_explains_itself(module: str) -> None:
     assert (code, f"usage: ./dev {module.rpartition('.')[2]} " in said) == (0, True), said
     code, said = await _run(module, "--no-such-thing")
     assert (code, "no-such-thing" in said) == (2, True), said
+
+
+async def test_ended_by_sigterm_a_run_ends_what_it_has_started() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "chaos.prove", "--seconds", "60", cwd=ROOT, stderr=asyncio.subprocess.DEVNULL
+    )
+    async with asyncio.timeout(30):
+        while not (children := _children(process.pid)):
+            await asyncio.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 130
+    assert not _alive(children)
+
+
+def _alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def _children(pid: int) -> list[int]:
+    """Of a process's main thread (proc(5))."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def test_prove_says_in_one_line_what_became_of_what_was_acknowledged() -> None:

@@ -65,6 +65,18 @@ async def test_what_was_offered_goes_out_at_once_and_needs_no_poll(memory_line: 
     assert asyncio.get_running_loop().time() - begun < 0.15, "less than a poll"
 
 
+async def test_f40_embedded_what_its_sender_may_have_died_of_is_counted_before_it_runs(memory_line: Line) -> None:
+    """The broker has died with it and could not count."""
+    house, _, broker = await memory_line.replica()
+    await house.one(Add(name="a"))
+    (sent,) = house.sent()
+    await let_leases_lapse(memory_line.store)  # its process is gone
+    assert await relay(house, broker).step() == 1
+    assert ((await house.row(sent.id)).attempt, await house.total("added a")) == (1, 0)
+    assert await ParkedLoop(house.dispatch).step() == 1
+    assert (await house.total("added a"), await memory_line.store.parked(sent.id)) == (1, None)
+
+
 async def test_a_tell_reaches_its_actor_and_is_opened_for_the_way(line: Line) -> None:
     house, _, broker = await line.replica()
     await house.one(Issue(token="canary"))
