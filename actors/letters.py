@@ -25,6 +25,11 @@ TEMPLATES: Final = Path(__file__).with_name("mail")
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
+def one_line(text: str) -> str:
+    """Fit for a header or a text message, whatever a user wrote: each run of what cannot stand there is a space."""
+    return _UNFIT.sub(" ", text)
+
+
 class Addressee(msgspec.Struct, frozen=True, kw_only=True):
     """Whom a mail is for, and in what language."""
 
@@ -95,4 +100,4 @@ class Letters:
         filled: Mapping[str, Any] = {"unsubscribe": "", **values, "name": to.name, "origin": self._origin}
         name = f"{language(to.locale)}/{template}"
         text, html = (self._templates.get_template(f"{name}.{form}").render(filled) for form in ("txt", "html"))
-        return Mail(id, to.email, _UNFIT.sub(" ", subject), text, html)
+        return Mail(id, to.email, one_line(subject), text, html)

@@ -31,7 +31,7 @@ async def test_f39_in_any_order_the_newest_copy_is_kept(town: Town, order: tuple
     for version in order:
         await town.stage.given(told(id, version))
     assert await kept(town, id) == Recipient(
-        name="Ada 3", active=True, email="3@example.org", email_verified=True, locale="en"
+        name="Ada 3", active=True, email="3@example.org", email_verified=True, locale="en", phone=None
     )
 
 
@@ -48,7 +48,7 @@ async def test_a_registration_is_kept(town: Town) -> None:
     user = await town.stage.ask(command)
     await town.stage.drain()
     assert await kept(town, user.id) == Recipient(
-        name="Ada", active=True, email=user.email, email_verified=False, locale="en"
+        name="Ada", active=True, email=user.email, email_verified=False, locale="en", phone=None
     )
 
 
