@@ -9,10 +9,7 @@ import pytest
 
 from actors.contracts.user import Contact, Person, Register, UserCreated, UserUpdated
 from actors.records.notify import NotifyRecords, Recipient
-from runtime.context import Context
-from runtime.message import Event
-from runtime.testing import Stage
-from tests.actors.town import Town, address_of
+from tests.actors.town import Town, address_of, present_state
 
 
 def told(id: str, version: int) -> UserUpdated:
@@ -60,23 +57,8 @@ async def test_resync_of_the_user_actor_rebuilds_lost_copies(town: Town) -> None
     async with town.stage.dispatches["notify"].store.transaction() as transaction:
         await transaction.execute("delete from person")
     assert await kept(town, user.id) is None
-    await town.stage.given(*await present_state(town.stage))
+    await town.stage.given(*await present_state(town.stage, "user"))
     assert await kept(town, user.id) == before is not None
-
-
-async def present_state(stage: Stage) -> list[Event]:
-    """What `python -m runtime resync user` has the user actor tell."""
-    dispatch = stage.dispatches["user"]
-    context = Context(
-        dispatch.actor.records(dispatch.store.reader),
-        now=stage.now,
-        new_id=lambda: str(uuid.uuid4()),
-        vouch=lambda *_: pytest.fail("resync vouches for nobody"),
-    )
-    after = await dispatch.actor.resync(context, None)
-    while after is not None:
-        after = await dispatch.actor.resync(context, after)
-    return context.emitted
 
 
 async def test_a_person_has_the_address_of_the_event(town: Town) -> None:

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from actors.contracts.notify import ListNotifications, Notification
 from actors.contracts.notify_preferences import GetPreferences, Preferences, SetPreferences
 from actors.contracts.task import CreateTask, Task
 from actors.contracts.task_project import CreateProject, Project, SetMember
 from actors.contracts.user import Contact, Person, UserCreated, UserUpdated
+from runtime.context import Context
+from runtime.message import Event
 from runtime.ports import Text
 from runtime.testing import Stage
 
@@ -119,6 +122,21 @@ def contact(
     return Contact(
         email=email or address_of(person), email_verified=verified, locale=locale, timezone=timezone, phone=phone
     )
+
+
+async def present_state(stage: Stage, actor: str) -> list[Event]:
+    """What `python -m runtime resync ACTOR` has it tell."""
+    dispatch = stage.dispatches[actor]
+    context = Context(
+        dispatch.actor.records(dispatch.store.reader),
+        now=stage.now,
+        new_id=lambda: str(uuid.uuid4()),
+        vouch=lambda *_: pytest.fail("resync vouches for nobody"),
+    )
+    after = await dispatch.actor.resync(context, None)
+    while after is not None:
+        after = await dispatch.actor.resync(context, after)
+    return context.emitted
 
 
 def part(mail: EmailMessage, subtype: str) -> str:
