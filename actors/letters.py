@@ -70,17 +70,17 @@ class Letters:
         return self._mail("notice", id, to, headline, headline=headline, email=to.email)
 
     def notification(
-        self, id: str, to: Addressee, subject: str, items: Sequence[Paragraph], *, thread: str | None, token: str
+        self, id: str, to: Addressee, subject: str, items: Sequence[Paragraph], *, thread: str | None, token: str | None
     ) -> Mail:
-        """News, with a way to get no more of the kind (RFC 8058).
+        """News, with a way to get no more of the kind (RFC 8058) where there is one.
 
         :param thread: the id of the mail that began it; None for that one.
-        :param token: lets whoever has it unsubscribe.
+        :param token: lets whoever has it unsubscribe; None: nobody can, of this.
         """
-        link = f"{self._origin}/unsubscribe/{token}"
+        link = "" if token is None else f"{self._origin}/unsubscribe/{token}"
         headers = {"List-Unsubscribe": f"<{link}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
         mail = self._mail("notification", id, to, subject, items=items, unsubscribe=link)
-        return msgspec.structs.replace(mail, headers=headers, thread=thread)
+        return msgspec.structs.replace(mail, headers=headers if link else {}, thread=thread)
 
     @cached_property
     def _templates(self) -> Environment:
