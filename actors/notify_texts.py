@@ -1,6 +1,6 @@
 """Text messages: the part of the notify actor that hands them over.
 
-They are letters like mails. What one says, and to which number, is settled when it goes: whoever has changed or cleared
+They are letters like mails, in one line: the last thing in it, and how many there are besides. What one says, and to which number, is settled when it goes: whoever has changed or cleared
 their number by then, or has been erased, is not written to at the old one.
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 from actors.contracts.notify_text import ForgetText, SendText
 from actors.letters import one_line
 from actors.notify_telling import DEFAULTS, ways_of
-from actors.phrases import phrases, title
+from actors.phrases import title
 from actors.records.letter import LetterRow
 from actors.records.notify import NotifyRecords
 from runtime.actor import Actor, every, handles
@@ -79,12 +79,10 @@ async def _text(letter: LetterRow, records: NotifyRecords) -> Text | None:
     if not found:
         return None
     item, actor_name = found[-1]
-    if len(found) > 1:
-        says = phrases(recipient.locale).bundle.format(count=len(found), about=item.about)
-    else:
-        says = title(item.kind, actor_name, item.about, recipient.locale)
-    return Text(letter.id, recipient.phone, _short(one_line(f"Troupe: {says}")))
+    says = one_line(f"Troupe: {title(item.kind, actor_name, item.about, recipient.locale)}")
+    others = f" (+{len(found) - 1})" if len(found) > 1 else ""
+    return Text(letter.id, recipient.phone, _short(says, LONGEST - len(others)) + others)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 3].rstrip() + "..."
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 3].rstrip() + "..."

@@ -140,7 +140,7 @@ async def test_several_within_a_minute_are_one_text_message(town: Town, number: 
     assert len(town.text_messages(number)) == 1
     await town.later(minutes=1)
     await town.stage.tick("notify", "send_due")  # another replica, in the same slot
-    assert town.text_messages(number)[1:] == ["Troupe: 2 news: Rest"]
+    assert town.text_messages(number)[1:] == ["Troupe: Ada assigned a task to you: Rest (+1)"]
 
 
 async def test_in_quiet_hours_it_waits_and_goes_later(town: Town, number: str) -> None:
