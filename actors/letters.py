@@ -25,6 +25,11 @@ TEMPLATES: Final = Path(__file__).with_name("mail")
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
+def one_line(text: str) -> str:
+    """Fit for a header or a text message, whatever a user wrote: each run of what cannot stand there is a space."""
+    return _UNFIT.sub(" ", text)
+
+
 class Addressee(msgspec.Struct, frozen=True, kw_only=True):
     """Whom a mail is for, and in what language."""
 
@@ -65,17 +70,17 @@ class Letters:
         return self._mail("notice", id, to, headline, headline=headline, email=to.email)
 
     def notification(
-        self, id: str, to: Addressee, subject: str, items: Sequence[Paragraph], *, thread: str | None, token: str
+        self, id: str, to: Addressee, subject: str, items: Sequence[Paragraph], *, thread: str | None, token: str | None
     ) -> Mail:
-        """News, with a way to get no more of the kind (RFC 8058).
+        """News, with a way to get no more of the kind (RFC 8058) where there is one.
 
         :param thread: the id of the mail that began it; None for that one.
-        :param token: lets whoever has it unsubscribe.
+        :param token: lets whoever has it unsubscribe; None: nobody can, of this.
         """
-        link = f"{self._origin}/unsubscribe/{token}"
+        link = "" if token is None else f"{self._origin}/unsubscribe/{token}"
         headers = {"List-Unsubscribe": f"<{link}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
         mail = self._mail("notification", id, to, subject, items=items, unsubscribe=link)
-        return msgspec.structs.replace(mail, headers=headers, thread=thread)
+        return msgspec.structs.replace(mail, headers=headers if link else {}, thread=thread)
 
     @cached_property
     def _templates(self) -> Environment:
@@ -95,4 +100,4 @@ class Letters:
         filled: Mapping[str, Any] = {"unsubscribe": "", **values, "name": to.name, "origin": self._origin}
         name = f"{language(to.locale)}/{template}"
         text, html = (self._templates.get_template(f"{name}.{form}").render(filled) for form in ("txt", "html"))
-        return Mail(id, to.email, _UNFIT.sub(" ", subject), text, html)
+        return Mail(id, to.email, one_line(subject), text, html)

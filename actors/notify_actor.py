@@ -10,12 +10,12 @@ from actors.contracts.notify_preferences import EventName
 from actors.contracts.task import Task, TaskAssigned, TaskCompleted, TaskCreated, TaskDeleted, TaskUpdated
 from actors.contracts.task_comment import CommentAdded, Mentioned
 from actors.contracts.task_import import Import, ImportDone
-from actors.contracts.task_project import MemberAdded, MemberRemoved, ProjectUpdated
+from actors.contracts.task_project import MemberAdded, MemberRemoved, MembersListed, ProjectUpdated
 from actors.contracts.task_reminder import TaskDue
 from actors.letters import Letters
 from actors.notify_deliveries import Deliveries, happened
 from actors.notify_inbox import Inbox
-from actors.notify_log import Happening, Live
+from actors.notify_log import Happening, Live, write_down
 from actors.notify_mail import Mails
 from actors.notify_people import People
 from actors.notify_telling import News, tell
@@ -147,6 +147,19 @@ class NotifyActor(People, Inbox, Mails, TextMessages, Live, Webhooks, Deliveries
             await happened(_of_member("member_removed", event), ctx)
 
     @handles
+    async def see_members(self, event: MembersListed, ctx: Context[NotifyRecords]) -> None:
+        """Mend what is kept of memberships, and let those who listen live see it; nobody is told."""
+        log, project_id, parts = ctx.records.log, event.project_id, {part.user_id: part for part in event.members}
+        known = await log.members(project_id)
+        for user_id in sorted(parts.keys() - known):
+            part = parts[user_id]
+            if await log.keep_member(project_id, user_id, part.added_at, active=True):
+                await write_down(_mended("member_added", project_id, user_id, part.added_at, role=part.role), ctx)
+        for user_id in sorted(known - parts.keys()):
+            if await log.keep_member(project_id, user_id, event.as_of, active=False):
+                await write_down(_mended("member_removed", project_id, user_id, event.as_of), ctx)
+
+    @handles
     async def see_project(self, event: ProjectUpdated, ctx: Context[NotifyRecords]) -> None:
         """Nobody is told."""
         happening = Happening(
@@ -222,6 +235,13 @@ def _of_task(type: EventName, event: _OfTask, **more: Any) -> Happening:
         task_id=event.task.id,
         version=event.task.version,
         more=more,
+    )
+
+
+def _mended(type: EventName, project_id: str, user_id: str, at: str, **more: Any) -> Happening:
+    """Of a membership that is known late, and not who made it."""
+    return Happening(
+        type=type, at=at, actor_id=None, project_id=project_id, user_id=user_id, more={"user_id": user_id, **more}
     )
 
 

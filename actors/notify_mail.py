@@ -13,7 +13,7 @@ from actors.contracts.notify import SendMail, SendVerification
 from actors.contracts.notify_account import ForgetMail, SendNotice, SendReset
 from actors.contracts.notify_preferences import EventName, GetSubscription, Subscription, Unsubscribe
 from actors.letters import Addressee, Letters, Paragraph
-from actors.notify_telling import DEFAULTS, DIGEST, ways_of
+from actors.notify_telling import ALWAYS_TOLD, DEFAULTS, DIGEST, send, ways_of
 from actors.phrases import phrases, title
 from actors.postman import Postman
 from actors.records.letter import ItemRow, LetterRow
@@ -75,8 +75,8 @@ class Mails:
     @every(seconds=5)
     async def send_due(self, tick: Tick, ctx: Context[NotifyRecords]) -> None:
         """Send letters on their way whose time has come."""
-        for id in await ctx.records.letters.due(ctx.now, LETTERS):
-            ctx.tell(SendMail(notification_id=id))
+        for id, thread in await ctx.records.letters.due(ctx.now, LETTERS):
+            ctx.tell(send(id, thread))
 
     @handles(outside=True, retry=PATIENT)
     async def send_mail(self, command: SendMail, ctx: OutsideContext[NotifyRecords]) -> None:
@@ -126,8 +126,11 @@ class Mails:
         events: list[EventName] = [name for name in get_args(EventName) if name in meant.events]
         return meant.user_id, Subscription(email=recipient.email, events=events, locale=recipient.locale)
 
-    def _token(self, user_id: str, items: Sequence[ItemRow]) -> str:
-        events = tuple(sorted({item.kind for item in items}))
+    def _token(self, user_id: str, items: Sequence[ItemRow]) -> str | None:
+        """None: what is in it cannot be unsubscribed from."""
+        events = tuple(sorted({item.kind for item in items} - ALWAYS_TOLD.keys()))
+        if not events:
+            return None
         sealed = self._sealer.seal(encode(Unsubscription(user_id, events)))
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 

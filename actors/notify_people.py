@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from actors.contracts.notify_account import ForgetMail
+from actors.contracts.notify_text import ForgetText
 from actors.contracts.user import Contact, Person, UserCreated, UserDeleted, UserUpdated
 from actors.contracts.user_notice import NewNetwork, PasswordChanged
 from actors.contracts.values import rfc3339
@@ -27,14 +28,14 @@ class People:
         """Keep a copy, to know names and addresses."""
         person = event.person
         if event.contact is not None:  # else an older process told it: `resync user` brings what is missing
-            await ctx.records.keep_person(person, event.contact)
+            await _keep(person, event.contact, ctx)
         await happened(Happening(type="user_created", at=rfc3339(ctx.now), actor_id=person.id, user_id=person.id), ctx)
 
     @handles
     async def keep_changed_person(self, event: UserUpdated, ctx: Context[NotifyRecords]) -> None:
         """Likewise; an older copy never replaces a newer one."""
         if event.contact is not None:
-            await ctx.records.keep_person(event.person, event.contact)
+            await _keep(event.person, event.contact, ctx)
 
     @handles
     async def forget_person(self, event: UserDeleted, ctx: Context[NotifyRecords]) -> None:
@@ -44,7 +45,7 @@ class People:
             ctx.tell(ForgetMail(email=known.email))
         tombstone = Person(id=event.user_id, name=DELETED, active=False, version=event.version)
         nowhere = Contact(email="", email_verified=False, locale="en", timezone="UTC")
-        await ctx.records.keep_person(tombstone, nowhere)
+        await _keep(tombstone, nowhere, ctx)
         await ctx.records.forget_notifications(event.user_id)
         await ctx.records.preferences.forget(event.user_id)
         await ctx.records.letters.forget_person(event.user_id)
@@ -82,3 +83,11 @@ class People:
             ctx,
         )
         await happened(Happening(type="new_network", at=event.at, actor_id=event.user_id, user_id=event.user_id), ctx)
+
+
+async def _keep(person: Person, contact: Contact, ctx: Context[NotifyRecords]) -> None:
+    """The copy, unless there is a newer one; nothing is kept of a number that is not theirs any more."""
+    known = await ctx.records.recipient(person.id)
+    kept = await ctx.records.keep_person(person, contact)
+    if kept and known is not None and known.phone not in (None, contact.phone):
+        ctx.tell(ForgetText(number=known.phone))

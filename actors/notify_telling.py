@@ -1,18 +1,21 @@
-"""Telling people: into the inbox at once, and by mail when they want it and not more often than they can bear.
+"""Telling people: into the inbox at once, by mail and text message when they want it and not more often than they can
+bear.
 
-The first mail about a thing goes at once; what follows within `TOGETHER_MS` goes together as one when that time is
-over, and so on. Quiet hours and the digest move the time; until it has come, what happens goes into the same mail.
+The first letter about a thing goes at once; what follows within `TOGETHER_MS` goes together as one when that time is
+over, and so on. Quiet hours move the time, and the digest that of mails; until it has come, what happens goes into the
+same letter. Text messages are letters like mails, in threads of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 import msgspec
 
 from actors.contracts.notify import NotificationKind, SendMail, SubjectType
 from actors.contracts.notify_preferences import Channel, Channels, EventName, Preferences
+from actors.contracts.notify_text import SendText
 from actors.notify_hours import after_quiet, next_digest
 from actors.records.letter import ItemRow, LetterRow
 from actors.records.notify import NotificationRow, NotifyRecords
@@ -33,6 +36,11 @@ MAILED_BY_OTHERS: Final[Collection[NotificationKind]] = ("password_changed", "ne
 """What is mailed whatever someone chose, in a mail of its own (`SendNotice`)."""
 
 DIGEST: Final = "digest"
+_TEXTS: Final = "sms:"
+"""What the names of threads of text messages begin with."""
+
+Written = Literal["email", "sms"]
+"""The ways that letters go."""
 
 DEFAULTS: Final = Preferences(
     channels=Channels(email=True, sms=True, in_app=True),
@@ -85,7 +93,9 @@ async def tell(news: News, ctx: Context[NotifyRecords], records: NotifyRecords |
         if "in_app" in ways:
             rows.append(row)
         if "email" in ways and news.kind not in MAILED_BY_OTHERS:
-            await _write(row, reader, ctx, records)
+            await _write(row, reader, "email", ctx, records)
+        if "sms" in ways:
+            await _write(msgspec.structs.replace(row, id=ctx.new_id()), reader, "sms", ctx, records)
     await records.add(rows)
 
 
@@ -103,11 +113,18 @@ def _is_open(preferences: Preferences, way: Channel) -> bool:
     return is_open
 
 
-async def _write(row: NotificationRow, reader: Reader, ctx: Context[NotifyRecords], records: NotifyRecords) -> None:
+def send(letter_id: str, thread: str) -> SendMail | SendText:
+    """What sends a letter."""
+    return SendText(letter_id=letter_id) if thread.startswith(_TEXTS) else SendMail(notification_id=letter_id)
+
+
+async def _write(
+    row: NotificationRow, reader: Reader, way: Written, ctx: Context[NotifyRecords], records: NotifyRecords
+) -> None:
     """Put it into a letter: one that waits, or a new one, which goes at once when it is the first for a while."""
     letters, preferences = records.letters, reader.preferences or DEFAULTS
-    daily = preferences.digest == "daily" and row.kind not in ALWAYS_TOLD
-    name = DIGEST if daily else f"{row.subject_type}:{row.subject_id}"
+    daily = way == "email" and preferences.digest == "daily" and row.kind not in ALWAYS_TOLD
+    name = DIGEST if daily else f"{_TEXTS if way == 'sms' else ''}{row.subject_type}:{row.subject_id}"
     thread = await letters.thread(row.user_id, name, row.id)
     item = ItemRow(
         id=row.id,
@@ -136,4 +153,4 @@ async def _write(row: NotificationRow, reader: Reader, ctx: Context[NotifyRecord
     )
     await letters.add(letter, msgspec.structs.replace(item, letter_id=row.id), open=not at_once)
     if at_once:
-        ctx.tell(SendMail(notification_id=row.id))
+        ctx.tell(send(row.id, name))

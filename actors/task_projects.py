@@ -18,6 +18,7 @@ from actors.contracts.task_project import (
     Member,
     MemberAdded,
     MemberRemoved,
+    MembersListed,
     Project,
     ProjectRole,
     ProjectUpdated,
@@ -46,6 +47,12 @@ from runtime.ports import Duplicate
 
 ERASED_AT_ONCE: Final = 500
 """Tasks that are removed in one transaction."""
+
+RESYNC: Final = 200
+"""Projects whose members are told again in one transaction."""
+
+UNSETTLED_MS: Final = 60_000
+"""A change of members that began less than this ago may not be committed yet, on a host whose clock differs."""
 
 
 class Projects(Limited):
@@ -135,6 +142,13 @@ class Projects(Limited):
         return ctx.vouch("project", project.id, role.encode())
 
     # ------------------------------------------------------------------------------------ members
+
+    async def resync(self, ctx: Context[TaskRecords], after: str | None) -> str | None:
+        """Tell the next projects' members again; emits MembersListed for each."""
+        found = await ctx.records.projects.parts_after(after or "", RESYNC)
+        for project_id, members in found.items():
+            ctx.emit(MembersListed(project_id=project_id, members=members, as_of=rfc3339(ctx.now - UNSETTLED_MS)))
+        return max(found) if len(found) == RESYNC else None
 
     @handles
     async def list_members(self, query: ListMembers, ctx: Context[TaskRecords]) -> Page[Member]:

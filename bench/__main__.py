@@ -18,7 +18,7 @@ from bench.contest import Contest, Failure, Options, Result, hold
 from bench.report import table
 from tests.servers import Unobtainable
 
-CONTESTS = ("rpc", "http", "embedded", "boot", "access")
+CONTESTS = ("rpc", "http", "embedded", "boot", "access", "notify")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from msgspec import Meta
-
-from runtime.message import Command
-
-PhoneNumber = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$(?!\n)", extra={"secret": True})]
-TextBody = Annotated[str, Meta(min_length=1, max_length=1600, extra={"secret": True})]
+from actors.contracts.values import Id
+from runtime.message import Command, Private
 
 
 class SendText(Command[None], frozen=True, kw_only=True):
-    """Send a text message (SMS), unless its number got its share of the day already; told to itself.
+    """Send what somebody is told as a text message (SMS); the notify actor tells this to itself.
 
-    :ivar number: E.164; it and the text are sealed wherever they are stored.
+    The number is none of it: whoever has another one by then, or none, is not written to at the old one.
     """
 
-    number: PhoneNumber
-    body: TextBody
+    letter_id: Id
 
 
 class ForgetText(Command[None], frozen=True, kw_only=True):
-    """Remove what is kept of text messages to a number; told to itself."""
+    """Remove what is kept of text messages to a number; the notify actor tells this to itself."""
 
-    number: PhoneNumber
+    number: Private

@@ -162,3 +162,24 @@ class MemberRemoved(Event, frozen=True, kw_only=True):
     user_id: Id
     actor_id: Id | None
     at: Time
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Someone's part in a project."""
+
+    user_id: Id
+    role: ProjectRole
+    added_at: Time
+
+
+class MembersListed(Event, frozen=True, kw_only=True):
+    """All who take part in a project, told again for copies that were lost or missed something.
+
+    :ivar as_of: whoever is not among them took no part at that time, unless they were added after it.
+    """
+
+    consumers: ClassVar[tuple[str, ...]] = ("notify",)
+
+    project_id: Id
+    members: list[Part]
+    as_of: Time

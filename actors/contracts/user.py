@@ -195,6 +195,7 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     email_verified: bool
     locale: str
     timezone: str
+    phone: Private | None = None
 
 
 class UserCreated(Event, frozen=True, kw_only=True):

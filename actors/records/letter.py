@@ -1,4 +1,4 @@
-"""Letters: mails in the making, and what goes into each, as the notify actor reads and writes them."""
+"""Letters: mails and text messages in the making, as the notify actor reads and writes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runtime.ports import Session
 class LetterRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `letter`; times are ms since the epoch.
 
-    :ivar thread: what it is about: `task:<id>`, `digest` …
+    :ivar thread: what it is about: `task:<id>`, `digest` …; `sms:task:<id>` as a text message.
     :ivar root_id: the first letter of this thread to this person: the others belong under it.
     :ivar told_at: since when it is on its way.
     """
@@ -95,16 +95,16 @@ class LetterRecords:
             await self._session.insert("letter_item", _ITEM, [msgspec.structs.astuple(item)])
         return bool(still_open)
 
-    async def due(self, now: int, limit: int) -> list[str]:
-        """Take the letters that should go by now: each is given out once."""
+    async def due(self, now: int, limit: int) -> list[tuple[str, str]]:
+        """Take the letters that should go by now, each with its thread: each is given out once."""
         rows = await self._session.fetch(
             "update letter set told_at = $1 where id in"
             " (select id from letter where told_at is null and due_at <= $1 order by due_at limit $2)"
-            " and told_at is null returning id",
+            " and told_at is null returning id, thread",
             now,
             limit,
         )
-        return [row["id"] for row in rows]
+        return [(row["id"], row["thread"]) for row in rows]
 
     async def close(self, id: str, now: int) -> LetterRow | None:
         """A letter that takes nothing in any more; None when there is none."""

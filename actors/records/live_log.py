@@ -78,5 +78,12 @@ class LogRecords:
         )
         return bool(touched)
 
+    async def members(self, project_id: str) -> set[str]:
+        """Who takes part in a project, as far as is known."""
+        rows = await self._session.fetch(
+            "select user_id from membership where project_id = $1 and active = 1", project_id
+        )
+        return {row["user_id"] for row in rows}
+
     async def forget_person(self, user_id: str) -> None:
         await self._session.execute("delete from membership where user_id = $1", user_id)

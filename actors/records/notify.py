@@ -19,13 +19,14 @@ from runtime.ports import Session, Value
 
 
 class Recipient(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a person decides whether and where mail goes."""
+    """What of a person decides whether and where mail and text messages go."""
 
     name: str
     active: bool
     email: str
     email_verified: bool
     locale: str
+    phone: str | None
 
 
 class NotificationRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +78,8 @@ class NotifyRecords:
 
     # ------------------------------------------------------------------------------------ people
 
-    async def keep_person(self, person: Person, contact: Contact) -> None:
-        """Unless what is kept is newer."""
+    async def keep_person(self, person: Person, contact: Contact) -> bool:
+        """False: what is kept is newer."""
         values: dict[str, Value] = {
             "id": person.id,
             "name": person.name,
@@ -87,19 +88,21 @@ class NotifyRecords:
             "email_verified": int(contact.email_verified),
             "locale": contact.locale,
             "timezone": contact.timezone,
+            "phone": contact.phone,
             "version": person.version,
         }
         places = ", ".join(f"${n}" for n in range(1, len(values) + 1))
         changes = ", ".join(f"{column} = excluded.{column}" for column in values)
-        await self._session.execute(
+        kept = await self._session.execute(
             f"insert into person ({', '.join(values)}) values ({places})"  # noqa: S608 # names from code
-            f" on conflict (id) do update set {changes} where person.version < excluded.version",
+            f" on conflict (id) do update set {changes} where person.version <= excluded.version",
             *values.values(),
         )
+        return bool(kept)
 
     async def recipient(self, id: str) -> Recipient | None:
         row = await self._session.row(
-            "select name, active, email, email_verified, locale from person where id = $1", id
+            "select name, active, email, email_verified, locale, phone from person where id = $1", id
         )
         if row is None:
             return None
@@ -109,6 +112,7 @@ class NotifyRecords:
             email=row["email"],
             email_verified=bool(row["email_verified"]),
             locale=row["locale"],
+            phone=row["phone"],
         )
 
     # ------------------------------------------------------------------------------------ notifications

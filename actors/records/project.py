@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from actors.contracts.task_project import Member, Project, ProjectRole
+from actors.contracts.task_project import Member, Part, Project, ProjectRole
 from actors.contracts.user import Person
 from actors.contracts.values import rfc3339
 from actors.records.parameters import pairs
@@ -158,6 +158,22 @@ class ProjectRecords:
             )
             for row in rows
         ]
+
+    async def parts_after(self, project_id: str, limit: int) -> dict[str, list[Part]]:
+        """The next projects, by their ids, each with all who take part in it."""
+        rows = await self._session.fetch(
+            "select p.id, m.user_id, m.role, m.added_at"
+            " from (select id from project where id > $1 order by id limit $2) p"
+            " left join member m on m.project_id = p.id order by p.id, m.user_id",
+            project_id,
+            limit,
+        )
+        found: dict[str, list[Part]] = {}
+        for row in rows:
+            parts = found.setdefault(row["id"], [])
+            if row["user_id"] is not None:
+                parts.append(Part(user_id=row["user_id"], role=row["role"], added_at=rfc3339(row["added_at"])))
+        return found
 
     async def remove_member(self, project_id: str, user_id: str) -> None:
         await self._session.execute("delete from member where project_id = $1 and user_id = $2", project_id, user_id)

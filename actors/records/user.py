@@ -76,7 +76,13 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
     def contact(self) -> Contact:
         """As the notify actor may know it."""
-        return Contact(email=self.email, email_verified=self.email_verified, locale=self.locale, timezone=self.timezone)
+        return Contact(
+            email=self.email,
+            email_verified=self.email_verified,
+            locale=self.locale,
+            timezone=self.timezone,
+            phone=self.phone,
+        )
 
 
 class SealedKey(msgspec.Struct, frozen=True):

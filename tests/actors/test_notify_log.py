@@ -9,12 +9,12 @@ import pytest
 
 from actors.contracts.notify_live import GetLog, GetStanding, LogEntry, LogGrew, Standing
 from actors.contracts.task import TaskCompleted
-from actors.contracts.task_project import MemberAdded, MemberRemoved, RemoveMember
+from actors.contracts.task_project import MemberAdded, MemberRemoved, MembersListed, Part, RemoveMember, SetMember
 from actors.contracts.user import Person, UserDeleted
 from actors.contracts.values import rfc3339
 from actors.notify_actor import NotifyActor
 from runtime.errors import Unauthenticated
-from tests.actors.town import Town
+from tests.actors.town import Town, present_state
 
 
 async def standing(town: Town, person: Person) -> Standing:
@@ -60,6 +60,51 @@ async def test_someone_stands_where_they_take_part(town: Town) -> None:
     assert (await standing(town, bob)).project_ids == []
     await town.stage.given(UserDeleted(user_id=ada.id, version=9))
     assert (await standing(town, ada)).project_ids == []
+
+
+@pytest.mark.parametrize("lost", ["joining", "leaving", "everything"])
+async def test_resync_of_the_task_actor_mends_memberships(
+    town: Town, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    monkeypatch.setattr("actors.task_projects.RESYNC", 1)
+    ada, bob = await town.person("Ada"), await town.person("Bob")
+    one, two = await town.project(ada, bob), await town.project(ada, bob)
+    town.stage.advance(minutes=5)
+    async with town.stage.dispatches["notify"].store.transaction() as transaction:
+        if lost == "joining":
+            await transaction.execute("delete from membership where user_id = $1", bob.id)
+        elif lost == "everything":
+            await transaction.execute("delete from membership")
+    if lost == "leaving":
+        async with town.stage.dispatches["task"].store.transaction() as transaction:
+            await transaction.execute("delete from member where user_id = $1 and project_id = $2", bob.id, two.id)
+    told, before = await town.kinds(bob), (await standing(town, bob)).last
+    await town.stage.given(*await present_state(town.stage, "task"))
+    here = {one.id} if lost == "leaving" else {one.id, two.id}
+    assert set((await standing(town, bob)).project_ids) == here
+    assert {one.id, two.id} <= set((await standing(town, ada)).project_ids)
+    theirs = [entry for entry in await entries(town, before) if entry.user_id == bob.id]
+    expected = (
+        [("member_removed", two.id)] if lost == "leaving" else [("member_added", one.id), ("member_added", two.id)]
+    )
+    assert sorted((entry.type, entry.project_id or "") for entry in theirs) == sorted(expected)
+    assert await town.kinds(bob) == told
+    last = (await standing(town, bob)).last
+    await town.stage.given(*await present_state(town.stage, "task"))
+    assert (await standing(town, bob)).last == last  # there is nothing to mend any more
+
+
+async def test_f39_what_is_listed_late_undoes_nothing_newer(town: Town) -> None:
+    ada, bob, eve = [await town.person(name) for name in ("Ada", "Bob", "Eve")]
+    project = await town.project(ada, bob)
+    town.stage.advance(seconds=1)
+    await town.stage.ask(RemoveMember(id=project.id, user_id=bob.id), caller=ada.id)
+    await town.stage.ask(SetMember(id=project.id, user_id=eve.id, role="viewer"), caller=ada.id)
+    await town.stage.drain()
+    parts = [Part(user_id=each.id, role="owner", added_at=project.created_at) for each in (ada, bob)]
+    await town.stage.given(MembersListed(project_id=project.id, members=parts, as_of=project.created_at))
+    assert (await standing(town, bob)).project_ids == []
+    assert (await standing(town, eve)).project_ids == [project.id]
 
 
 async def test_f39_the_newest_word_on_a_membership_counts_in_any_order(town: Town) -> None:

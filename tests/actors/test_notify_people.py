@@ -9,10 +9,7 @@ import pytest
 
 from actors.contracts.user import Contact, Person, Register, UserCreated, UserUpdated
 from actors.records.notify import NotifyRecords, Recipient
-from runtime.context import Context
-from runtime.message import Event
-from runtime.testing import Stage
-from tests.actors.town import Town, address_of
+from tests.actors.town import Town, address_of, present_state
 
 
 def told(id: str, version: int) -> UserUpdated:
@@ -31,7 +28,7 @@ async def test_f39_in_any_order_the_newest_copy_is_kept(town: Town, order: tuple
     for version in order:
         await town.stage.given(told(id, version))
     assert await kept(town, id) == Recipient(
-        name="Ada 3", active=True, email="3@example.org", email_verified=True, locale="en"
+        name="Ada 3", active=True, email="3@example.org", email_verified=True, locale="en", phone=None
     )
 
 
@@ -48,7 +45,7 @@ async def test_a_registration_is_kept(town: Town) -> None:
     user = await town.stage.ask(command)
     await town.stage.drain()
     assert await kept(town, user.id) == Recipient(
-        name="Ada", active=True, email=user.email, email_verified=False, locale="en"
+        name="Ada", active=True, email=user.email, email_verified=False, locale="en", phone=None
     )
 
 
@@ -60,23 +57,8 @@ async def test_resync_of_the_user_actor_rebuilds_lost_copies(town: Town) -> None
     async with town.stage.dispatches["notify"].store.transaction() as transaction:
         await transaction.execute("delete from person")
     assert await kept(town, user.id) is None
-    await town.stage.given(*await present_state(town.stage))
+    await town.stage.given(*await present_state(town.stage, "user"))
     assert await kept(town, user.id) == before is not None
-
-
-async def present_state(stage: Stage) -> list[Event]:
-    """What `python -m runtime resync user` has the user actor tell."""
-    dispatch = stage.dispatches["user"]
-    context = Context(
-        dispatch.actor.records(dispatch.store.reader),
-        now=stage.now,
-        new_id=lambda: str(uuid.uuid4()),
-        vouch=lambda *_: pytest.fail("resync vouches for nobody"),
-    )
-    after = await dispatch.actor.resync(context, None)
-    while after is not None:
-        after = await dispatch.actor.resync(context, after)
-    return context.emitted
 
 
 async def test_a_person_has_the_address_of_the_event(town: Town) -> None:

@@ -7,14 +7,19 @@ from collections.abc import Sequence
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import pytest
 
 from actors.contracts.notify import ListNotifications, Notification
 from actors.contracts.notify_preferences import GetPreferences, Preferences, SetPreferences
 from actors.contracts.task import CreateTask, Task
 from actors.contracts.task_project import CreateProject, Project, SetMember
-from actors.contracts.user import Contact, Person, UserCreated
+from actors.contracts.user import Contact, Person, UserCreated, UserUpdated
+from runtime.context import Context
+from runtime.message import Event
+from runtime.ports import Text
 from runtime.testing import Stage
 
 ORIGIN = "https://tasks.example.org"
@@ -37,10 +42,11 @@ class Town:
         version: int = 1,
         locale: str = "en",
         timezone: str = "UTC",
+        phone: str | None = None,
     ) -> Person:
         """Somebody new, whom all actors know."""
         person = Person(id=str(uuid.uuid4()), name=name, active=True, version=version)
-        reached = contact(person, verified=verified, email=email, locale=locale, timezone=timezone)
+        reached = contact(person, verified=verified, email=email, locale=locale, timezone=timezone, phone=phone)
         await self.stage.given(UserCreated(person=person, contact=reached))
         return person
 
@@ -79,6 +85,11 @@ class Town:
         """Of the inbox, newest first."""
         return [each.kind for each in await self.inbox(person)]
 
+    def text_messages(self, number: str) -> Sequence[str]:
+        """What has arrived at a telephone, oldest first: ids grow."""
+        found = [msgspec.json.decode(path.read_bytes(), type=Text) for path in self.texts.glob("*.json")]
+        return [text.body for text in sorted(found, key=lambda text: text.id) if text.to == number]
+
     def mails(self, to: Person | str) -> list[EmailMessage]:
         """What has arrived there, oldest first."""
         address = to if isinstance(to, str) else address_of(to)
@@ -90,14 +101,42 @@ class Town:
         return found
 
 
+def changed(person: Person, version: int, **reached: Any) -> UserUpdated:
+    """What is told when somebody is to be reached otherwise. :param reached: of `contact`."""
+    return UserUpdated(person=msgspec.structs.replace(person, version=version), contact=contact(person, **reached))
+
+
 def address_of(person: Person) -> str:
     return f"{person.id}@example.org"
 
 
 def contact(
-    person: Person, *, verified: bool = True, email: str = "", locale: str = "en", timezone: str = "UTC"
+    person: Person,
+    *,
+    verified: bool = True,
+    email: str = "",
+    locale: str = "en",
+    timezone: str = "UTC",
+    phone: str | None = None,
 ) -> Contact:
-    return Contact(email=email or address_of(person), email_verified=verified, locale=locale, timezone=timezone)
+    return Contact(
+        email=email or address_of(person), email_verified=verified, locale=locale, timezone=timezone, phone=phone
+    )
+
+
+async def present_state(stage: Stage, actor: str) -> list[Event]:
+    """What `python -m runtime resync ACTOR` has it tell."""
+    dispatch = stage.dispatches[actor]
+    context = Context(
+        dispatch.actor.records(dispatch.store.reader),
+        now=stage.now,
+        new_id=lambda: str(uuid.uuid4()),
+        vouch=lambda *_: pytest.fail("resync vouches for nobody"),
+    )
+    after = await dispatch.actor.resync(context, None)
+    while after is not None:
+        after = await dispatch.actor.resync(context, after)
+    return context.emitted
 
 
 def part(mail: EmailMessage, subtype: str) -> str:

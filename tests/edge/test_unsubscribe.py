@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from email import message_from_bytes, policy
@@ -33,6 +34,25 @@ async def mails(house: House, to: Api, count: int) -> list[EmailMessage]:
         while True:
             found = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in folder.glob("*.eml")]
             theirs = [mail for mail in found if mail["To"] == to.user["email"]]
+            if len(theirs) >= count:
+                return theirs
+            await asyncio.sleep(0.05)
+
+
+async def verify(house: House, person: Api) -> None:
+    """Prove their address by the mail that they got."""
+    (welcome,) = await mails(house, person, 1)
+    (token,) = re.findall(r"\?token=([\w-]+)", welcome.get_body(("plain",)).get_content())  # type: ignore[union-attr] # it has a text
+    assert (await house.anyone("POST", "/v1/email-verifications", {"token": token})).status == 204
+
+
+async def text_messages(house: House, number: str, count: int) -> list[str]:
+    """What has arrived at a telephone, once it is so much."""
+    folder = Path(house.app.settings.var_dir) / "sms"
+    async with asyncio.timeout(10):
+        while True:
+            found = [json.loads(path.read_bytes()) for path in folder.glob("*.json")]
+            theirs = [text["body"] for text in found if text["to"] == number]
             if len(theirs) >= count:
                 return theirs
             await asyncio.sleep(0.05)
@@ -88,9 +108,7 @@ async def test_all_four_members_are_required(house: House, missing: str) -> None
 
 async def test_a_link_in_a_mail_shows_a_page_and_one_click_unsubscribes(house: House) -> None:
     ada, bob = await house.anyone.person("Ada"), await house.anyone.person("Bob")
-    (welcome,) = await mails(house, bob, 1)
-    (token,) = re.findall(r"\?token=([\w-]+)", welcome.get_body(("plain",)).get_content())  # type: ignore[union-attr]
-    assert (await house.anyone("POST", "/v1/email-verifications", {"token": token})).status == 204
+    await verify(house, bob)
     project = await ada.project()
     assert (await ada("PUT", f"/v1/projects/{project}/members/{bob.user['id']}", {"role": "editor"})).status == 200
     (mail,) = [each for each in await mails(house, bob, 2) if each["List-Unsubscribe"]]
@@ -110,6 +128,20 @@ async def test_a_link_in_a_mail_shows_a_page_and_one_click_unsubscribes(house: H
         assert (done.status, b"<form" in done.body) == (200, False)
     events = {**before["events"], "member_added": ["in_app"]}
     assert (await bob("GET", PREFERENCES)).json == {**before, "events": events}
+
+
+async def test_who_chose_text_messages_and_has_a_number_gets_one(house: House) -> None:
+    ada, bob, number = await house.anyone.person("Ada"), await house.anyone.person("Bob"), "+4917612345678"
+    await verify(house, bob)
+    assert (await bob("PATCH", "/v1/me", {"phone": number})).json["phone"] == number
+    chosen = (await bob("GET", PREFERENCES)).json
+    chosen["events"]["member_added"] = ["sms"]
+    assert (await bob("PUT", PREFERENCES, chosen)).status == 200
+    project = await ada.project()
+    assert (await ada("PUT", f"/v1/projects/{project}/members/{bob.user['id']}", {"role": "editor"})).status == 200
+    (text,) = await text_messages(house, number, 1)
+    assert text.startswith("Troupe: Ada added you to ")
+    assert len(await mails(house, bob, 1)) == 1  # to prove the address
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -393,6 +393,8 @@ async def test_an_unreadable_or_unknown_event_is_dead_at_once(house: House) -> N
     assert "cannot be read" in (await house.row(unreadable.id)).reason
     assert "no handler for 'subtracted'" in (await house.row(unknown.id)).reason
     assert len(await house.store.dead()) == 2
+    counted = house.metrics.registry.get_sample_value
+    assert counted("troupe_dead_letters_total", {"actor": "counter", "type": "added"}) == 1
 
 
 async def test_a_reason_that_no_database_holds_does_not_keep_an_event_from_being_parked(house: House) -> None:
