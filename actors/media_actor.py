@@ -27,6 +27,7 @@ from actors.contracts.values import rfc3339
 from actors.file_names import disposition
 from actors.images import Images
 from actors.media_access import no_media, not_ready, seen, task_access
+from actors.media_arrivals import MediaArrivals
 from actors.media_direct import MediaDirect
 from actors.media_intake import WEBP, Intake
 from actors.media_pictures import AVATARS, MediaPictures
@@ -75,7 +76,7 @@ class MediaSettings(Protocol):
         ...
 
 
-class MediaActor(MediaDirect, MediaPictures, MediaRemoval):
+class MediaActor(MediaArrivals, MediaDirect, MediaPictures, MediaRemoval):
     """Whose files there are, and what they are. Of tasks it knows what the task actor vouches for."""
 
     name = "media"

@@ -7,12 +7,14 @@ import is: killed at any moment, it goes on where it was, and what comes twice i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from itertools import count
 from pathlib import PurePosixPath
 from typing import Final, Protocol
 
 import msgspec
 
+from actors.contracts.media import ImportedFileRefused
 from actors.contracts.task_import import (
     CancelImport,
     GetImport,
@@ -29,18 +31,18 @@ from actors.contracts.task_project import CreateProject
 from actors.contracts.values import Ticket, rfc3339
 from actors.file_names import cleaned
 from actors.imports import FORMATS
-from actors.imports.conversion import Conversion, read_line
-from actors.imports.item import ImportedTask, Unreadable
+from actors.imports.conversion import FAULTS, Conversion, Keep, read_line
+from actors.imports.item import ImportedProject, Line, Unreadable
 from actors.records.imports import ImportRow
 from actors.records.task import TaskRecords
 from actors.requests import caller_of
-from actors.task_arrivals import bring, count_new
+from actors.task_arrivals import bring, count_new, foresee, tasks_in
 from actors.task_projects import open_project
 from actors.task_quotas import Limited
 from actors.task_rights import WRITERS, barred
 from runtime.actor import every, handles
 from runtime.context import Context, OutsideContext
-from runtime.errors import Conflict, Fault, Invalid, NotFound
+from runtime.errors import Conflict, NotFound
 from runtime.message import Tick
 from runtime.policy import PATIENT
 from runtime.ports import Blobs
@@ -60,6 +62,9 @@ HEAD: Final = 4096
 HOUR_MS: Final = 3600 * 1000
 STUCK_MS: Final = 72 * HOUR_MS
 """Longer than any step is tried again."""
+
+LATE_MS: Final = 7 * 24 * HOUR_MS
+"""Longer than anything waits in the object store: an import, or the files of its tasks for the media actor."""
 
 GONE: Final = ImportFault(line=1, detail="the file is gone; send it again")
 
@@ -98,12 +103,9 @@ class Imports(Limited):
     async def start_import(self, command: StartImport, ctx: OutsideContext[TaskRecords]) -> Import:
         """Begin; without a project one is made, unless it is a dry run.
 
-        Refuses `project.not_found`, `auth.forbidden`, `quota.exceeded` and formats that are not read yet.
+        Refuses `project.not_found`, `auth.forbidden` and `quota.exceeded`.
         """
-        caller, format = caller_of(ctx), FORMATS.get(command.format)
-        if format is None:
-            fault = Fault("/format", f"is not read yet; what is: {', '.join(FORMATS)}")
-            raise Invalid("request.invalid", "there is no way to read this format yet", faults=(fault,))
+        caller, format = caller_of(ctx), FORMATS[command.format]
         file = cleaned(command.upload.filename)
         try:
             head = b"".join([piece async for piece in self._blobs.get(_file(command.upload.id), end=HEAD)])
@@ -153,9 +155,15 @@ class Imports(Limited):
             if row is None:
                 return
             await records.imports.save(msgspec.structs.replace(row, status="running", changed_at=ctx.now))
-        conversion, unreadable = Conversion(FORMATS[row.format], msgspec.json.decode(row.mapping)), None
+        conversion = Conversion(
+            FORMATS[row.format],
+            msgspec.json.decode(row.mapping),
+            comments=self._quotas.comments_per_task,
+            keep=None if row.dry_run else self._keep(row.id),
+        )
+        unreadable = None
         try:
-            pieces = conversion.lines(self._blobs.get(_file(row.id)))
+            pieces = conversion.lines(lambda: self._blobs.get(_file(command.id)))
             await self._blobs.put(_lines(row.id), pieces, content_type="application/jsonl")
         except Unreadable as error:
             unreadable = error.fault
@@ -167,6 +175,7 @@ class Imports(Limited):
                 return
             if unreadable is not None:
                 await _end(row, records, ctx, unreadable)
+                ctx.tell(RemoveImportFiles(ids=[row.id], untold=True))
                 return
             row = msgspec.structs.replace(
                 row,
@@ -188,11 +197,11 @@ class Imports(Limited):
         once when its process is killed.
         """
         failure: ImportFault | None = None
-        items: Sequence[ImportedTask] = ()
+        lines: Sequence[Line] = ()
         place = command.place
         try:
             async with asyncio.timeout(READ_S):
-                items, place = await self._next(command)
+                lines, place = await self._next(command)
         except KeyError:
             failure = GONE
         records = ctx.records
@@ -200,54 +209,88 @@ class Imports(Limited):
         if row is None or row.place != command.place:
             return
         if row.project_id is not None:
+            if any(isinstance(line, ImportedProject) for line in lines):
+                await records.projects.hold(row.project_id)  # before its board, as everybody does
             refusal = barred(await records.projects.role(row.project_id, row.user_id), *WRITERS)
-            if refusal is None and not row.dry_run:
-                refusal = await self._full(items, row.project_id, records)
             failure = failure if refusal is None else ImportFault(line=1, detail=refusal.detail)
-        if failure is not None or not items:
+        if failure is None and (refusal := await self._full(lines, row, records)) is not None:
+            failure = ImportFault(line=tasks_in(lines)[0].line, detail=refusal.detail)
+        if failure is not None or not lines:
             await _end(row, records, ctx, failure)
             return
         if row.dry_run or row.project_id is None:
-            created = await count_new(items, row.project_id, records)
+            brought = await foresee(lines, row.project_id, records, self._quotas)
         else:
-            created = await bring(items, row, row.project_id, records, ctx)
+            brought = await bring(lines, row, row.project_id, records, ctx, self._quotas)
+        tasks = len(tasks_in(lines))
+        faults = [*row.view().errors, *brought.faults][:FAULTS]
         row = msgspec.structs.replace(
             row,
             changed_at=ctx.now,
             place=place,
-            done=row.done + len(items),
-            created=row.created + created,
-            skipped=row.skipped + len(items) - created,
+            spot=brought.spot,
+            done=row.done + tasks,
+            created=row.created + brought.created,
+            skipped=row.skipped + tasks - brought.created,
+            errors=msgspec.json.encode(faults).decode(),
         )
         await records.imports.save(row)
         ctx.tell(ImportTasks(id=row.id, place=place))
 
+    @handles
+    async def tell_of_refused_file(self, event: ImportedFileRefused, ctx: Context[TaskRecords]) -> None:
+        """What the media actor does not take is one more error of its import, as far as there is room for it."""
+        row = await ctx.records.imports.locked(event.import_id, "running", "done", "failed")
+        if row is not None and len(row.view().errors) < FAULTS:
+            fault = ImportFault(line=event.line, detail=f"the file {event.filename!r} is left out: {event.detail}")
+            errors = msgspec.json.encode([*row.view().errors, fault]).decode()
+            await ctx.records.imports.save(msgspec.structs.replace(row, errors=errors))
+
     @handles(outside=True, retry=PATIENT)
     async def remove_import_files(self, command: RemoveImportFiles, ctx: OutsideContext[TaskRecords]) -> None:
         """Delete what is not needed any more."""
-        await self._blobs.delete([key(id) for id in command.ids for key in (_file, _lines)])
+        keys = [key(id) for id in command.ids for key in (_file, _lines)]
+        for prefix in map(_files, command.ids if command.untold else ()):
+            keys += [blob.key async for blob in self._blobs.list(prefix)]
+        if command.late:
+            keys += [blob.key async for blob in self._blobs.list("imports/") if blob.modified_at < ctx.now - LATE_MS]
+        await self._blobs.delete(keys)
 
     @every(minutes=10)
     async def sweep_imports(self, tick: Tick, ctx: Context[TaskRecords]) -> None:
         """Give up files that nobody began with, and imports that stand still although every try was made."""
         imports = ctx.records.imports
-        if stale := await imports.drop_stale(ctx.now - HOUR_MS):
-            ctx.tell(RemoveImportFiles(ids=stale))
+        ctx.tell(RemoveImportFiles(ids=await imports.drop_stale(ctx.now - HOUR_MS), late=True))
         for id in await imports.stuck(ctx.now - STUCK_MS):
             row = await imports.locked(id, "queued", "running")
             if row is not None:
                 await _end(row, ctx.records, ctx, ImportFault(line=1, detail="it could not go on; send the file again"))
 
-    async def _full(self, items: Sequence[ImportedTask], project_id: str, records: TaskRecords) -> Conflict | None:
-        """Why these find no room, if so; the project's board is locked."""
-        board = (await records.projects.reserve({project_id: 0}))[project_id]
-        room = await self._quotas.room(project_id, board, 0, records.projects)
-        if len(items) <= room or await count_new(items, project_id, records) <= room:
+    async def _full(self, lines: Sequence[Line], row: ImportRow, records: TaskRecords) -> Conflict | None:
+        """Why the tasks of these find no room, if so; the project's board is locked."""
+        room, coming = self._quotas.tasks_per_project, len(tasks_in(lines))
+        if row.project_id is not None:
+            board = (await records.projects.reserve({row.project_id: 0}))[row.project_id]
+            room = await self._quotas.room(row.project_id, board, 0, records.projects)
+        if row.dry_run:  # what it would have made is not there
+            room -= row.created
+        if coming <= room or await count_new(lines, row.project_id, records) <= room:
             return None
         return self._quotas.no_more_tasks()
 
-    async def _next(self, command: ImportTasks) -> tuple[Sequence[ImportedTask], int]:
-        """The tasks from that place on, as many as one step takes, and the place behind them.
+    def _keep(self, id: str) -> Keep:
+        """Puts files of tasks beside their import's; an attempt that comes again puts the same ones there."""
+        number = count()
+
+        async def keep(content: AsyncIterator[bytes]) -> str:
+            key = f"{_files(id)}{next(number)}"
+            await self._blobs.put(key, content, content_type="application/octet-stream")
+            return key
+
+        return keep
+
+    async def _next(self, command: ImportTasks) -> tuple[Sequence[Line], int]:
+        """The lines from that place on, as many as one step takes, and the place behind them.
 
         :raises KeyError: there is no such file.
         """
@@ -280,8 +323,13 @@ def _file(id: str) -> str:
 
 
 def _lines(id: str) -> str:
-    """Of the object that holds its tasks, one a line."""
-    return f"imports/{id}/tasks"
+    """Of the object that holds what has been made of it, a `Line` a line."""
+    return f"imports/{id}/lines"
+
+
+def _files(id: str) -> str:
+    """How keys of objects begin that hold files of its tasks, until the media actor takes them."""
+    return f"imports/{id}/files/"
 
 
 def _no_import() -> NotFound:

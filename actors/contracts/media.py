@@ -252,6 +252,17 @@ class MediaAttached(Event, frozen=True, kw_only=True):
     at: Time
 
 
+class ImportedFileRefused(Event, frozen=True, kw_only=True):
+    """A file that came with an import is none that may be kept. :param line: of the import's file."""
+
+    consumers: ClassVar[tuple[str, ...]] = ("task",)
+
+    import_id: Id
+    line: int
+    filename: str
+    detail: str
+
+
 class MediaDeleted(Event, frozen=True, kw_only=True):
     """A file was removed; `attachments` when it had a task."""
 

@@ -62,9 +62,10 @@ class StartImport(Command[Import], frozen=True, kw_only=True):
 
     Without `project_id` a project is made, named after the source. The same source again in the same project
     creates nothing twice: what is there already stays as it is, and only what is new in the file is added.
-    Numbers are kept where they are free. It fails where a project would have more tasks than it may. Of the formats,
-    `github-archive` and `csv` are read so far. Refuses `project.not_found`, `auth.forbidden`, `quota.exceeded` and
-    formats that are not read yet.
+    Numbers are kept where they are free. It fails where a project would have more tasks than it may. People are found
+    among the members by their names; whoever is none stays as the author of comments alone. `mapping` says what names
+    of the file are here: columns of `csv` and `todoist-csv`, lists of `trello` and buckets of `vikunja` (→ a status).
+    Files of tasks come a little later than these. Refuses `project.not_found`, `auth.forbidden` and `quota.exceeded`.
     """
 
     upload: Upload
@@ -94,9 +95,35 @@ class ImportTasks(Command[None], frozen=True, kw_only=True):
 
 
 class RemoveImportFiles(Command[None], frozen=True, kw_only=True):
-    """Delete what imports that have ended have left in the object store; what the task actor tells itself."""
+    """Delete what imports that have ended have left in the object store; what the task actor tells itself.
+
+    :param untold: also the files of their tasks, which nobody has been told of.
+    :param late: also whatever has been there for so long that nobody will ask for it.
+    """
 
     ids: list[Id]
+    untold: bool = False
+    late: bool = False
+
+
+class FileImported(Event, frozen=True, kw_only=True):
+    """A file of a task has come with an import, and waits in the object store to be taken from there.
+
+    :param key: of the object. :param source: what tells it from other files of that task, the same in every import.
+    :param user_id: who started the import, and owns it.
+    """
+
+    consumers: ClassVar[tuple[str, ...]] = ("media",)
+
+    import_id: Id
+    line: int
+    task_id: Id
+    user_id: Id
+    source: str
+    filename: str
+    public: bool
+    created_at: Time
+    key: str
 
 
 class ImportDone(Event, frozen=True, kw_only=True):

@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from actors.contracts.task_import import ImportFormat
-from actors.imports import github_archive, table
+from actors.imports import github_archive, table, todoist, trello, troupe_json, vikunja
 from actors.imports.item import Format
 
-FORMATS: Final[Mapping[ImportFormat, Format]] = {"github-archive": github_archive, "csv": table}
-"""Those that can be read."""
+FORMATS: Final[Mapping[ImportFormat, Format]] = {
+    "csv": table,
+    "github-archive": github_archive,
+    "todoist-csv": todoist,
+    "trello": trello,
+    "troupe-json": troupe_json,
+    "vikunja": vikunja,
+}

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
+from actors.contracts.task_import import ImportFault
 from actors.contracts.values import milliseconds
+from actors.imports.item import ImportedLabel
 from runtime.message import encode
 
 TEXT_BYTES: Final = 65536
@@ -48,6 +53,37 @@ def moment(time: datetime) -> int:
     return ms
 
 
+def text_in(head: bytes, name: str, longest: int) -> str | None:
+    """The first text of that name in the head of a JSON file, on one line; None: there is none that says anything."""
+    match = re.search(rb'"%s"\s*:\s*("(?:[^"\\]|\\.){1,2000}")' % name.encode(), head)
+    try:
+        return (one_line(msgspec.json.decode(match[1], type=str), longest) or None) if match else None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
 def known_by(*parts: str | int | None) -> str:
     """One short text for whatever tells a thing of the source from others: 32 hex digits."""
     return hashlib.blake2b(encode(parts), digest_size=16).hexdigest()
+
+
+def words(names: Sequence[str]) -> list[ImportedLabel]:
+    """Labels of these names, each once; those that say nothing are left out."""
+    return [ImportedLabel(name) for name in dict.fromkeys(one_line(name.strip(), 100) for name in names) if name]
+
+
+def broken(element_line: int, which: str, error: Exception) -> ImportFault:
+    """What keeps something from being a task, on one short line. :param error: `msgspec.ValidationError` is one."""
+    return ImportFault(line=element_line, detail=one_line(f"{which}: {error}".replace("`", "'"), 300))
+
+
+def titled(text: str, description: str, otherwise: str) -> tuple[str, str]:
+    """Title and description: of a title that is too long for one, the description has all."""
+    title = one_line(text, 500).strip() or otherwise
+    return title, plain_text(f"{text}\n\n{description}".strip() if len(text) > 500 else description)
+
+
+def sorted_as(*places: float | None) -> str:
+    """A position for `ImportedTask` that sorts by the first number, then by the second; to a thousandth, up to 10¹⁷."""
+    whole = (round(min(max(place or 0, 0), 1e17) * 1000) for place in places)
+    return "".join(f"{each:020}" for each in whole) + "5"

@@ -5,7 +5,6 @@ An issue is a task, OPEN `todo` and CLOSED `done`; pull requests are ignored.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
@@ -15,14 +14,13 @@ import msgspec
 from msgspec import Meta
 
 from actors.contracts.task_import import ImportFault
-from actors.imports.cleaning import hex_color, known_by, moment, one_line, plain_text
-from actors.imports.item import ImportedComment, ImportedLabel, ImportedTask
+from actors.imports.cleaning import broken, hex_color, known_by, moment, one_line, plain_text, text_in
+from actors.imports.item import Found, ImportedComment, ImportedLabel, ImportedTask, Pieces
 from actors.imports.json_elements import Element, elements
 
 GHOST: Final = "ghost"
 """What GitHub calls whoever has deleted their account."""
 
-_REPO = re.compile(rb'"repo"\s*:\s*("(?:[^"\\]|\\.){1,200}")')
 _Time = Annotated[datetime, Meta(tz=True)]
 
 
@@ -53,19 +51,13 @@ class _Issue(msgspec.Struct, frozen=True, rename="camel"):
 
 def title(head: bytes) -> str | None:
     """The repository: `owner/name`."""
-    match = _REPO.search(head)
-    try:
-        return (one_line(msgspec.json.decode(match[1], type=str), 200) or None) if match else None
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
+    return text_in(head, "repo", 200)
 
 
-async def read(
-    pieces: AsyncIterator[bytes], mapping: Mapping[str, str] | None = None
-) -> AsyncIterator[ImportedTask | ImportFault]:
+async def read(pieces: Pieces, mapping: Mapping[str, str] | None = None) -> AsyncIterator[Found]:
     """:param mapping: not heeded: an archive's names are known. :raises Unreadable: no such archive."""
     repository, colors = "", dict[str, str | None]()
-    async for element in elements(pieces, {"repo", "labels", "issues"}, required="issues"):
+    async for element in elements(pieces(), {"repo", "labels", "issues"}, required="issues"):
         if element.name == "issues":
             yield _read(element, repository, colors)
         elif element.name == "repo":
@@ -87,11 +79,12 @@ def _read(element: Element, repository: str, colors: Mapping[str, str | None]) -
     if element.too_large:
         return ImportFault(line=element.line, detail="this issue is too large")
     try:
-        return _task(msgspec.convert(element.value, _Issue), repository, colors)
+        issue = msgspec.convert(element.value, _Issue)
+        return msgspec.structs.replace(_task(issue, repository, colors), line=element.line)
     except ValueError as error:  # msgspec.ValidationError is one
         number = element.value.get("number") if isinstance(element.value, dict) else None
         which = f"issue {number}" if isinstance(number, int) else "an issue"
-        return ImportFault(line=element.line, detail=one_line(f"{which}: {error}".replace("`", "'"), 300))
+        return broken(element.line, which, error)
 
 
 def _task(issue: _Issue, repository: str, colors: Mapping[str, str | None]) -> ImportedTask:

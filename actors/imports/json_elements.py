@@ -26,29 +26,34 @@ _OPEN, _CLOSE = {"start_map", "start_array"}, {"end_map", "end_array"}
 
 
 class Element(msgspec.Struct, frozen=True):
-    """A value below the object that the file is.
+    """A value below the object that the file is, or below one of a list of objects.
 
     :param name: of the member that it is, or of the list that it is in.
     :param line: from 1, where it begins.
     :param value: None when it is too large.
+    :param nth: of the objects, from 0.
     """
 
     name: str
     line: int
     value: Any
     too_large: bool = False
+    nth: int = 0
 
 
-async def elements(pieces: AsyncIterator[bytes], names: Collection[str], *, required: str) -> AsyncIterator[Element]:
+async def elements(
+    pieces: AsyncIterator[bytes], names: Collection[str], *, required: str | None = None, many: bool = False
+) -> AsyncIterator[Element]:
     """The elements of the file's lists of these names, and its other members of these names, in their order.
 
     :param required: a list that must be there.
+    :param many: the file is no object, but a list of them.
     :raises Unreadable: no JSON, no object, or one without that list.
     """
     # numbers as floats and without paths: the parser's way with large integers and deep nesting is not to be trusted
     events = ijson.sendable_list()
     parser = ijson.basic_parse_coro(events, use_float=True)
-    picker, line, silent = _Picker(names), 1, 0
+    picker, line, silent = _Picker(names, 2 if many else 1), 1, 0
     try:
         async for part in _parts(pieces):
             parser.send(part)
@@ -65,7 +70,9 @@ async def elements(pieces: AsyncIterator[bytes], names: Collection[str], *, requ
         raise Unreadable(line, f"this is not JSON: {_reason(error)}") from None
     except UnicodeDecodeError:  # invalid bytes are found before; this comes of an escape alone
         raise Unreadable(line, "this is not JSON: a text has half a surrogate pair") from None
-    if required not in picker.lists:
+    if many and not picker.whole_is_list:
+        raise Unreadable(1, "this is no list of projects")
+    if required is not None and required not in picker.lists:
         raise Unreadable(1, f"there is no list {required!r} in this file")
 
 
@@ -82,31 +89,43 @@ class _Picker:
     """Follows the parser and builds what is wanted.
 
     :ivar lists: the names of those that have begun.
+    :ivar whole_is_list: the file is a list.
     """
 
-    def __init__(self, names: Collection[str]) -> None:
+    def __init__(self, names: Collection[str], inside: int) -> None:
         self.lists: set[str] = set()
+        self.whole_is_list = False
         self._names = names
         self._name: str | None = None
         self._depth = 0
-        self._around = 1
-        """The depth around an element: 1 for a member of the file's object, 2 in a list."""
+        self._inside = inside
+        """The depth in an object whose members are looked at."""
+        self._around = inside
+        """The depth around an element: that one for a member, one more in a list."""
+        self._nth = -1
         self._builder: ObjectBuilder | None = None
         self._line: int | None = None
         self._size = 0
 
     def take(self, event: str, value: Any, line: int) -> Element | None:
         """The element that ends with this event, if any does."""
-        self._depth += (event in _OPEN) - (event in _CLOSE)
-        if event == "map_key" and self._depth == 1:
+        if event in _OPEN:
+            if self._depth == 0:
+                self.whole_is_list = event == "start_array"
+            if self._depth == self._inside - 1:
+                self._nth += 1
+            self._depth += 1
+        elif event in _CLOSE:
+            self._depth -= 1
+        if event == "map_key" and self._depth == self._inside:
             self._name = value if value in self._names else None
-            self._around = 1
+            self._around = self._inside
             return None
         if self._name is None:
             return None
-        if event == "start_array" and self._depth == 2 and self._around == 1:
+        if event == "start_array" and self._depth == self._inside + 1 and self._around == self._inside:
             self.lists.add(self._name)
-            self._around = 2
+            self._around += 1
             return None
         if self._depth < self._around:  # the list ends
             self._name = None
@@ -124,9 +143,10 @@ class _Picker:
         if self._depth > self._around:
             return None
         builder, begun, self._builder, self._line = self._builder, self._line, None, None
-        if self._around == 1:
+        if self._around == self._inside:
             self._name = None
-        return Element(name, begun, None if builder is None else builder.value, too_large=builder is None)
+        built = None if builder is None else builder.value
+        return Element(name, begun, built, too_large=builder is None, nth=self._nth)
 
 
 def _reason(error: ijson.JSONError) -> str:

@@ -5,9 +5,6 @@ Labels are names, joined with `;`. The separator is whichever of comma, semicolo
 
 from __future__ import annotations
 
-import asyncio
-import csv
-import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any, Final
@@ -18,14 +15,9 @@ from msgspec import Meta
 from actors.contracts.task import Priority, TaskStatus
 from actors.contracts.task_import import ImportFault
 from actors.contracts.values import TimeIn
-from actors.imports.cleaning import known_by, moment, one_line, plain_text
-from actors.imports.item import ImportedLabel, ImportedTask, Unreadable
-
-LARGEST: Final = 1 << 20
-"""Bytes of one task, at most; of one cell, the library takes 128 KiB of characters."""
-
-_LINES = re.compile(rb"[^\n]*\n|[^\n]+")
-_ESCAPED = re.compile("'[=+@-]")
+from actors.imports.cleaning import known_by, moment, one_line, plain_text, words
+from actors.imports.csv_lines import cells, lines, plain
+from actors.imports.item import Found, ImportedTask, Pieces, Unreadable
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -54,15 +46,15 @@ def title(head: bytes) -> str | None:
     return None
 
 
-async def read(pieces: AsyncIterator[bytes], mapping: Mapping[str, str]) -> AsyncIterator[ImportedTask | ImportFault]:
+async def read(pieces: Pieces, mapping: Mapping[str, str]) -> AsyncIterator[Found]:
     """:param mapping: column → field. :raises Unreadable: no table, or one without titles."""
     columns: Sequence[str | None] | None = None
     delimiter = ","
     same: Counter[str] = Counter()
-    async for line, text in _records(pieces):
+    async for line, text in lines(pieces()):
         if columns is None:
             delimiter = max(",;\t", key=text.count)
-            columns = _columns(_cells(text, delimiter, line), mapping)
+            columns = _columns(cells(text, delimiter, line), mapping)
         else:
             yield _read(line, text, delimiter, columns, same)
     if columns is None:
@@ -90,11 +82,12 @@ def _read(
 ) -> ImportedTask | ImportFault:
     """The task, or what keeps the line from being one. :param same: how often each title has come."""
     try:
-        cells = _cells(text, delimiter, line)
-        if len(cells) > len(columns):
-            return ImportFault(line=line, detail=f"there are {len(cells)} cells, but {len(columns)} columns")
-        fields = {name: _plain(cell) for name, cell in zip(columns, cells, strict=False) if name and cell.strip()}
-        return _task(msgspec.convert(fields, _Row, strict=False), same)
+        row = cells(text, delimiter, line)
+        if len(row) > len(columns):
+            return ImportFault(line=line, detail=f"there are {len(row)} cells, but {len(columns)} columns")
+        fields = {name: plain(cell) for name, cell in zip(columns, row, strict=False) if name and cell.strip()}
+        task = _task(msgspec.convert(fields, _Row, strict=False), same)
+        return msgspec.structs.replace(task, line=line)
     except Unreadable as error:
         return error.fault
     except ValueError as error:  # msgspec.ValidationError is one
@@ -110,7 +103,6 @@ def _task(row: _Row, same: Counter[str]) -> ImportedTask:
         name: None if (time := getattr(row, name)) is None else moment(time)
         for name in ("start_at", "due_at", "created_at", "updated_at", "completed_at")
     }
-    names = dict.fromkeys(one_line(name.strip(), 100) for name in row.labels.split(";"))
     return ImportedTask(
         source=_source(row, title, same[title]),
         number=row.number,
@@ -119,7 +111,7 @@ def _task(row: _Row, same: Counter[str]) -> ImportedTask:
         status=row.status,
         priority=row.priority,
         estimate_minutes=row.estimate_minutes,
-        labels=[ImportedLabel(name) for name in names if name],
+        labels=words(row.labels.split(";")),
         **times,
     )
 
@@ -129,45 +121,3 @@ def _source(row: _Row, title: str, nth: int) -> str:
     if row.id is not None:
         return known_by("csv", "id", row.id)
     return known_by("csv", "number", row.number) if row.number is not None else known_by("csv", title, nth)
-
-
-def _plain(cell: str) -> str:
-    """Without the apostrophe that keeps it from being a formula."""
-    return cell[1:] if _ESCAPED.match(cell) else cell
-
-
-def _cells(text: str, delimiter: str, line: int) -> Sequence[str]:
-    try:
-        (cells,) = csv.reader([text], delimiter=delimiter, strict=True)
-    except (csv.Error, ValueError) as error:
-        raise Unreadable(line, f"this is no line of a table: {error}") from None
-    return cells
-
-
-async def _records(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, str]]:
-    """Lines of the table, and the line of the file where each begins; a line of the table ends outside of quotes."""
-    record, quotes, begins, line = bytearray(), 0, 1, 1
-    async for piece in pieces:
-        for part in _LINES.findall(piece):
-            record += part
-            quotes += part.count(b'"')
-            if len(record) > LARGEST:
-                raise Unreadable(begins, f"a line of the table has more than {LARGEST} bytes: is a quote not closed?")
-            if part.endswith(b"\n"):
-                line += 1
-                if quotes % 2 == 0:
-                    if record.strip():
-                        yield begins, _text(record, begins)
-                    record, quotes, begins = bytearray(), 0, line
-        await asyncio.sleep(0)
-    if quotes % 2:
-        raise Unreadable(begins, "a quote is not closed")
-    if record.strip():
-        yield begins, _text(record, begins)
-
-
-def _text(record: bytearray, line: int) -> str:
-    try:
-        return record.decode("utf-8-sig" if line == 1 else "utf-8")
-    except UnicodeDecodeError:
-        raise Unreadable(line, "this is not UTF-8") from None

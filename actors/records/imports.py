@@ -20,6 +20,7 @@ class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
     :param name: of the file.
     :param mapping: JSON text.
     :param place: bytes of the converted file that are done.
+    :param spot: the place on the board that is shared by those tasks of the file that say how they are sorted.
     :param highest: of the numbers in the file.
     :param errors: JSON text, a list of `ImportFault`.
     """
@@ -35,6 +36,7 @@ class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     mapping: str = "{}"
     place: int = 0
+    spot: int | None = None
     highest: int = 0
     done: int = 0
     total: int = 0
@@ -61,6 +63,19 @@ class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = ImportRow.__struct_fields__
+
+
+class Counterpart(msgspec.Struct, frozen=True):
+    """What something of a source has become.
+
+    :param task_id: the task, which may be in the trash, or in another project by now.
+    :param import_id: what brought it; None: it was here before all imports, or nobody has written it down.
+    """
+
+    task_id: str
+    import_id: str | None
+
+
 _FIXED = {"id", "user_id", "created_at"}
 _CHANGING = tuple(column for column in _COLUMNS if column not in _FIXED)
 _faults = msgspec.json.Decoder(list[ImportFault]).decode
@@ -113,15 +128,21 @@ class ImportRecords:
 
     # ------------------------------------------------------------------------------------ counterparts
 
-    async def counterparts(self, project_id: str, sources: Sequence[str]) -> Mapping[str, str]:
-        """Source → the task that it has become, which may be in the trash, or in another project by now."""
-        sql = "select source, task_id from imported where project_id = $1 and source = any($2)"
-        return {row["source"]: row["task_id"] for row in await self._session.fetch(sql, project_id, sources)}
+    async def counterparts(self, project_id: str, sources: Sequence[str]) -> Mapping[str, Counterpart]:
+        """Of sources, those that have become something. A task of this project is its own: so an export of it is known
+        here, whatever has happened to it since."""
+        rows = await self._session.fetch(
+            "select id as source, id as task_id, null as import_id from task where id = any($2) and project_id = $1"
+            " union all select source, task_id, import_id from imported where project_id = $1 and source = any($2)",
+            project_id,
+            sources,
+        )
+        return {row["source"]: Counterpart(row["task_id"], row["import_id"]) for row in rows}
 
-    async def add_counterparts(self, project_id: str, tasks: Sequence[tuple[str, str]]) -> None:
+    async def add_counterparts(self, project_id: str, import_id: str, tasks: Sequence[tuple[str, str]]) -> None:
         """:param tasks: source and task."""
-        rows = [(project_id, source, task_id) for source, task_id in tasks]
-        await self._session.insert("imported", ("project_id", "source", "task_id"), rows)
+        rows = [(project_id, source, task_id, import_id) for source, task_id in tasks]
+        await self._session.insert("imported", ("project_id", "source", "task_id", "import_id"), rows)
 
     async def numbers_taken(self, project_id: str, numbers: Sequence[int]) -> set[int]:
         """Which of these a task of the project has."""

@@ -219,6 +219,10 @@ class MediaRecords:
                 task_id,
             )
 
+    async def is_gone(self, task_id: str) -> bool:
+        """Whether nothing is attached to a task any more."""
+        return await self._session.row("select 1 from attached where task_id = $1 and gone = 1", task_id) is not None
+
     async def close_account(self, owner_id: str) -> None:
         """Nothing is kept for this one any more: `charge` heeds it, likewise."""
         await self._session.execute(

@@ -190,6 +190,16 @@ class ProjectRecords:
         )
         return row["added_at"] if row else now
 
+    async def members_known_as(self, project_id: str, words: Collection[str]) -> list[tuple[str, str]]:
+        """Id and name of those who take part in a project and have one of these as either."""
+        rows = await self._session.fetch(
+            "select m.user_id, p.name from member m join person p on p.id = m.user_id"
+            " where m.project_id = $1 and (m.user_id = any($2) or p.name = any($2)) order by m.user_id",
+            project_id,
+            list(words),
+        )
+        return [(row["user_id"], row["name"]) for row in rows]
+
     async def reserve(self, tasks: Mapping[str, int]) -> Mapping[str, Board]:
         """Take so many numbers and places of each project; its board is then locked until the transaction ends.
 

@@ -12,7 +12,7 @@ import pytest
 from actors.contracts.task_import import ImportFault
 from actors.imports import github_archive
 from actors.imports.conversion import Conversion, read_line
-from actors.imports.item import ImportedTask, Unreadable
+from actors.imports.item import Found, ImportedTask, Unreadable
 from actors.imports.json_elements import LARGEST
 from tests.actors.importing import DAY, archive, comment, issue
 
@@ -24,8 +24,8 @@ async def pieces(content: bytes, size: int) -> AsyncIterator[bytes]:
         yield content[start : start + size]
 
 
-async def read(content: bytes, size: int = 1000) -> list[ImportedTask | ImportFault]:
-    return [each async for each in github_archive.read(pieces(content, size))]
+async def read(content: bytes, size: int = 1000) -> list[Found]:
+    return [each async for each in github_archive.read(lambda: pieces(content, size))]
 
 
 async def task(**fields: Any) -> ImportedTask:
@@ -154,7 +154,7 @@ async def test_an_issue_that_is_too_large_is_not_held() -> None:
 async def test_what_stands_there_twice_is_taken_once() -> None:
     conversion = Conversion(github_archive)
     content = archive(issue(1, "first"), issue(1, "again"), issue(9), None)
-    lines = [line async for line in conversion.lines(pieces(content, 1000))]
+    lines = [line async for line in conversion.lines(lambda: pieces(content, 1000))]
     assert [read_line(line).title for line in lines] == ["first", "Land"]
     counts = (conversion.total, conversion.broken, conversion.twice, conversion.highest, len(conversion.faults))
     assert counts == (4, 1, 1, 9, 1)
@@ -162,7 +162,7 @@ async def test_what_stands_there_twice_is_taken_once() -> None:
 
 async def test_of_many_broken_issues_a_hundred_are_told() -> None:
     conversion = Conversion(github_archive)
-    assert [line async for line in conversion.lines(pieces(archive(*[None] * 150), 1000))] == []
+    assert [line async for line in conversion.lines(lambda: pieces(archive(*[None] * 150), 1000))] == []
     assert (conversion.total, conversion.broken, len(conversion.faults)) == (150, 150, 100)
 
 

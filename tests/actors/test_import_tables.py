@@ -10,7 +10,7 @@ import pytest
 
 from actors.contracts.task_import import ImportFault
 from actors.imports import table
-from actors.imports.item import ImportedTask, Unreadable
+from actors.imports.item import Found, ImportedTask, Unreadable
 from tests.actors.importing import Importers
 
 
@@ -21,9 +21,9 @@ async def pieces(content: bytes, size: int = 7) -> AsyncIterator[bytes]:
 
 async def read(
     content: bytes | str, size: int = 7, mapping: Mapping[str, str] | None = None
-) -> list[ImportedTask | ImportFault]:
+) -> list[Found]:
     octets = content.encode() if isinstance(content, str) else content
-    return [each async for each in table.read(pieces(octets, size), mapping or {})]
+    return [each async for each in table.read(lambda: pieces(octets, size), mapping or {})]
 
 
 async def task(content: bytes | str, **mapping: str) -> ImportedTask:
@@ -50,7 +50,7 @@ async def test_columns_are_fields() -> None:
 
 async def test_what_is_empty_is_the_default() -> None:
     found = await task("title,status,priority,due_at,labels\nLand,,,,\n")
-    assert found == ImportedTask(source=found.source, title="Land")
+    assert found == ImportedTask(source=found.source, line=2, title="Land")
 
 
 async def test_a_mapping_names_columns_and_beats_names_that_fit() -> None:
@@ -155,7 +155,7 @@ async def test_memory_does_not_grow_with_the_file() -> None:
 
     tracemalloc.start()
     count = 0
-    async for _ in table.read(endless(), {}):
+    async for _ in table.read(endless, {}):
         count += 1
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -21,7 +21,7 @@ from actors.contracts.task_import import (
 )
 from actors.contracts.task_project import DeleteProject, ListProjects, MemberAdded
 from actors.contracts.values import Upload
-from runtime.errors import Forbidden, Invalid, NotFound
+from runtime.errors import Forbidden, NotFound
 from runtime.ports import Blobs
 from tests.actors.importing import Importers, archive, comment, issue
 
@@ -177,7 +177,7 @@ async def test_a_step_that_fails_is_tried_again_and_loses_nothing(importers: Imp
     begun = await importers.start(archive(*(issue(n) for n in range(1, 71))), project.id)
     while (await importers.how_far(begun)).done == 0:
         await importers.stage.step()
-    lines = f"imports/{begun.id}/tasks"
+    lines = f"imports/{begun.id}/lines"
     kept = b"".join([piece async for piece in importers.blobs.get(lines)])
     await _put(importers.blobs, lines, b"no task\n" * 10_000)
     with pytest.raises(Exception, match="JSON"):
@@ -322,15 +322,6 @@ async def test_who_may_not_write_to_a_project_is_refused(importers: Importers) -
     for caller, id in ((importers.eve, project.id), (importers.ada, importers.eve)):
         with pytest.raises(NotFound, match=r"project\.not_found"):
             await importers.start(archive(), id, caller=caller)
-
-
-@pytest.mark.parametrize("format", ["trello", "todoist-csv", "vikunja", "troupe-json"])
-async def test_a_format_that_is_not_read_yet_is_refused(importers: Importers, format: str) -> None:
-    with pytest.raises(Invalid) as caught:
-        await importers.start(archive(), format=format)  # type: ignore[arg-type] # each is one
-    assert [(each.pointer, each.detail) for each in caught.value.faults] == [
-        ("/format", "is not read yet; what is: github-archive, csv")
-    ]
 
 
 async def test_an_import_is_seen_by_who_began_it_alone(importers: Importers) -> None:

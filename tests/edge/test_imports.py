@@ -135,7 +135,6 @@ async def test_what_is_no_form_is_refused(ada: Uploader) -> None:
     [
         ([("file", "a", b"{}")], ["/format"]),
         ([("file", "a", b"{}"), ("format", None, b"jira")], ["/format"]),
-        ([("file", "a", b"{}"), ("format", None, b"trello")], ["/format"]),
         ([FORMAT], ["/file"]),
         (
             [("file", "a", b"{}"), FORMAT, ("project_id", None, b"x"), ("dry_run", None, b"1")],

@@ -1,0 +1,288 @@
+"""Projects as our own export writes them: `{project, members, labels, tasks: [Task + comments], attachments}`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from actors.contracts.media import Visibility
+from actors.contracts.task import Ids, Minutes, Priority, RelationType, Reminders, TaskStatus
+from actors.contracts.task_import import ImportFault
+from actors.contracts.task_recurrence import NewRecurrence
+from actors.contracts.task_relation import RelationKind
+from actors.contracts.values import Id, TimeIn
+from actors.imports.cleaning import broken, hex_color, moment, one_line, plain_text, text_in, titled
+from actors.imports.item import (
+    FileBroken,
+    Found,
+    FoundFile,
+    ImportedComment,
+    ImportedFile,
+    ImportedLabel,
+    ImportedLink,
+    ImportedProject,
+    ImportedTask,
+    Person,
+    Pieces,
+    Remark,
+)
+from actors.imports.json_elements import Element, elements
+
+KINDS: Final[Mapping[RelationType, RelationKind]] = {
+    "blocks": "blocks",
+    "duplicates": "duplicates",
+    "relates": "relates",
+}
+"""Relations are on both sides; they are taken from the one that they are named after."""
+
+LABELS: Final = 500
+"""On one line, at most."""
+
+Position = Annotated[str, Meta(pattern=r"^[0-9]{0,80}[1-9]$(?!\n)")]
+
+
+class _Project(msgspec.Struct, frozen=True):
+    description: str = ""
+
+
+class _Member(msgspec.Struct, frozen=True):
+    user_id: Id
+    name: str = ""
+
+
+class _Label(msgspec.Struct, frozen=True):
+    id: Id
+    name: str
+    color: str | None = None
+
+
+class _Relation(msgspec.Struct, frozen=True):
+    type: RelationType
+    task_id: Id
+
+
+class _Comment(msgspec.Struct, frozen=True):
+    id: Id
+    body: str
+    created_at: TimeIn
+    author_name: str = ""
+    updated_at: TimeIn | None = None
+
+
+class _Task(msgspec.Struct, frozen=True, kw_only=True):
+    id: Id
+    title: str
+    number: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+    description: str = ""
+    status: TaskStatus = "todo"
+    priority: Priority = 0
+    assignee_ids: Ids = []
+    label_ids: Ids = []
+    start_at: TimeIn | None = None
+    due_at: TimeIn | None = None
+    remind_at: Reminders = []
+    parent_id: Id | None = None
+    recurrence: NewRecurrence | None = None
+    relations: Annotated[list[_Relation], Meta(max_length=1000)] = []
+    estimate_minutes: Minutes | None = None
+    position: str | None = None
+    created_at: TimeIn | None = None
+    updated_at: TimeIn | None = None
+    completed_at: TimeIn | None = None
+    comments: list[_Comment] = []
+
+
+class _Piece(msgspec.Struct, frozen=True):
+    """Of a file of a task, in the order of `offset`."""
+
+    id: Id
+    task_id: Id
+    content: str
+    offset: int = 0
+    size: int | None = None
+    filename: str = "file"
+    visibility: Visibility = "private"
+    created_at: TimeIn | None = None
+
+
+class _Names(msgspec.Struct):
+    """What ids stand for in this file."""
+
+    labels: dict[str, ImportedLabel] = {}
+    members: dict[str, str] = {}
+    description: str = ""
+
+
+def title(head: bytes) -> str | None:
+    """The project's name."""
+    _, found, rest = head.partition(b'"project"')
+    return text_in(rest, "name", 200) if found else None
+
+
+async def read(pieces: Pieces, mapping: Mapping[str, str]) -> AsyncIterator[Found]:
+    """:param mapping: not heeded: everything is known by its name. :raises Unreadable: no such export."""
+    names = _Names()
+    async for element in elements(pieces(), {"project", "members", "labels"}, required="labels"):
+        _keep(element, names)
+    labels = list(names.labels.values())
+    for first in range(0, max(1, len(labels)), LABELS):
+        yield ImportedProject(description=names.description, labels=labels[first : first + LABELS])
+    async for element in elements(pieces(), {"tasks"}, required="tasks"):
+        for found in _read(element, names):
+            yield found
+    async for each in _files(elements(pieces(), {"attachments"})):
+        yield each
+
+
+def _keep(element: Element, names: _Names) -> None:
+    """What cannot be read is missed by tasks alone."""
+    try:
+        if element.name == "project":
+            names.description = plain_text(msgspec.convert(element.value, _Project).description)
+        elif element.name == "members":
+            member = msgspec.convert(element.value, _Member)
+            names.members[member.user_id] = member.name
+        else:
+            label = msgspec.convert(element.value, _Label)
+            if name := one_line(label.name, 100):
+                names.labels[label.id] = ImportedLabel(name, hex_color(label.color))
+    except msgspec.ValidationError:
+        return
+
+
+def _read(element: Element, names: _Names) -> list[Found]:
+    """The task and how it is related, or what keeps it from being one."""
+    if element.too_large:
+        return [ImportFault(line=element.line, detail="this task is too large")]
+    try:
+        task = msgspec.convert(element.value, _Task)
+        found: list[Found] = [_task(task, element.line, names)]
+    except ValueError as error:  # msgspec.ValidationError is one
+        number = element.value.get("number") if isinstance(element.value, dict) else None
+        return [broken(element.line, f"task {number}" if isinstance(number, int) else "a task", error)]
+    for each in task.relations:
+        kind = KINDS.get(each.type)
+        if kind is not None and (kind != "relates" or task.id < each.task_id):
+            found.append(ImportedLink(of=task.id, line=element.line, kind=kind, other=each.task_id))
+    return found
+
+
+def _task(task: _Task, line: int, names: _Names) -> ImportedTask:
+    named, description = titled(task.title, task.description, f"#{task.number or task.id}")
+    return ImportedTask(
+        source=task.id,
+        line=line,
+        number=task.number,
+        title=named,
+        description=description,
+        status=task.status,
+        priority=task.priority,
+        estimate_minutes=task.estimate_minutes,
+        labels=[names.labels[id] for id in dict.fromkeys(task.label_ids) if id in names.labels],
+        assignees=[_person(id, names) for id in task.assignee_ids],
+        start_at=_ms(task.start_at),
+        due_at=_ms(task.due_at),
+        remind_at=sorted({moment(each) for each in task.remind_at}),
+        recurrence=task.recurrence,
+        parent=task.parent_id,
+        position=_position(task.position),
+        created_at=_ms(task.created_at),
+        updated_at=_ms(task.updated_at),
+        completed_at=_ms(task.completed_at),
+        comments=[_comment(each) for each in task.comments if plain_text(each.body)],
+    )
+
+
+def _comment(comment: _Comment) -> ImportedComment:
+    return ImportedComment(
+        source=comment.id,
+        author=one_line(comment.author_name, 200) or "unknown",
+        body=plain_text(comment.body),
+        created_at=moment(comment.created_at),
+        updated_at=moment(comment.updated_at or comment.created_at),
+    )
+
+
+def _person(id: str, names: _Names) -> Person:
+    name = names.members.get(id)
+    return (id, name) if name else (id,)
+
+
+def _position(text: str | None) -> str | None:
+    try:
+        return None if text is None else msgspec.convert(text, Position)
+    except msgspec.ValidationError:
+        return None
+
+
+def _ms(time: datetime | None) -> int | None:
+    return None if time is None else moment(time)
+
+
+# ------------------------------------------------------------------------------------ attachments
+
+
+class _Reader:
+    """Pieces of files, one looked at before it is taken."""
+
+    def __init__(self, found: AsyncIterator[Element]) -> None:
+        self._found = found
+        self.next: _Piece | ImportFault | None = None
+        self.line = 1
+
+    async def go_on(self) -> None:
+        element = await anext(self._found, None)
+        if element is None:
+            self.next = None
+            return
+        self.line = element.line
+        try:
+            self.next = msgspec.convert(element.value, _Piece)
+        except msgspec.ValidationError as error:
+            self.next = broken(element.line, "a piece of an attachment", error)
+
+    async def content(self, first: _Piece) -> AsyncIterator[bytes]:
+        """Of one file, as far as its pieces follow each other. :raises FileBroken: a piece is missing, or no base64."""
+        offset, piece = 0, first
+        while True:
+            if piece.offset != offset:
+                raise FileBroken("a piece of it is missing")
+            try:
+                octets = base64.b64decode(piece.content, validate=True)
+            except (binascii.Error, ValueError):
+                raise FileBroken("its content is no base64") from None
+            offset += len(octets)
+            yield octets
+            await self.go_on()
+            if not isinstance(self.next, _Piece) or self.next.id != first.id:
+                break
+            piece = self.next
+        if first.size is not None and first.size != offset:
+            raise FileBroken("it breaks off")
+
+
+async def _files(found: AsyncIterator[Element]) -> AsyncIterator[Found]:
+    reader = _Reader(found)
+    await reader.go_on()
+    while (piece := reader.next) is not None:
+        if isinstance(piece, ImportFault):
+            yield Remark(piece)
+            await reader.go_on()
+            continue
+        file = ImportedFile(
+            of=piece.task_id,
+            line=reader.line,
+            source=piece.id,
+            filename=piece.filename[:10_000],
+            visibility=piece.visibility,
+            created_at=_ms(piece.created_at),
+        )
+        yield FoundFile(file, reader.content(piece))
+        while isinstance(reader.next, _Piece) and reader.next.id == piece.id:  # what a broken file has left
+            await reader.go_on()
