@@ -154,10 +154,10 @@ class NotifyActor(People, Inbox, Mails, TextMessages, Live, Webhooks, Deliveries
         for user_id in sorted(parts.keys() - known):
             part = parts[user_id]
             if await log.keep_member(project_id, user_id, part.added_at, active=True):
-                await write_down(_mended("member_added", project_id, user_id, part.added_at, role=part.role), ctx)
+                write_down(_mended("member_added", project_id, user_id, part.added_at, role=part.role), ctx)
         for user_id in sorted(known - parts.keys()):
             if await log.keep_member(project_id, user_id, event.as_of, active=False):
-                await write_down(_mended("member_removed", project_id, user_id, event.as_of), ctx)
+                write_down(_mended("member_removed", project_id, user_id, event.as_of), ctx)
 
     @handles
     async def see_project(self, event: ProjectUpdated, ctx: Context[NotifyRecords]) -> None:
