@@ -20,7 +20,7 @@ from runtime.context import system_clock
 from runtime.dispatch import Dispatch
 from runtime.errors import SettingError, StartError, TroupeError
 from runtime.keys import Keys
-from runtime.ports import Blobs, Cache, Mailer, Store, Texter
+from runtime.ports import Blobs, Broker, Cache, Mailer, Store, Texter
 from runtime.telemetry import Metrics
 from runtime.why import why
 
@@ -91,12 +91,20 @@ async def check(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def _try_broker(settings: Settings) -> None:
+    async with opened_broker(settings):
+        pass
+
+
+@asynccontextmanager
+async def opened_broker(settings: Settings) -> AsyncIterator[Broker]:
+    """The broker, for whoever neither asks nor answers."""
     broker = connect.broker(settings)
     broker.on_reply(lambda _: None)
     broker.on_returned(lambda _, __: None)
     broker.on_change(lambda _: None)
     try:
         await broker.open(stagehands.topology())
+        yield broker
     finally:
         await broker.close()
 
