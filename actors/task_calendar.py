@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import secrets
-from collections.abc import Sequence
 from typing import Final, Protocol
 
-from actors.calendar_text import calendar_of
+import msgspec
+
 from actors.contracts.task import Task
 from actors.contracts.task_calendar import (
-    Calendar,
     CalendarFeed,
+    ListCalendar,
     MakeCalendarFeed,
-    ReadCalendar,
     RemoveCalendarFeed,
 )
 from actors.records.calendar import dated, put_feed, reader_of, remove_feed
@@ -23,6 +21,10 @@ from actors.requests import caller_of
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import NotFound
+from runtime.message import Page
+
+LONGEST: Final = 1000
+"""Characters of a description: a calendar shows what there is to do, not all that was said of it."""
 
 MOST: Final = 1000
 """Tasks in a feed; the earliest are there."""
@@ -55,18 +57,17 @@ class Calendars:
         await remove_feed(ctx.records.session, caller_of(ctx))
 
     @handles
-    async def read_calendar(self, query: ReadCalendar, ctx: Context[TaskRecords]) -> Calendar:
+    async def list_calendar(self, query: ListCalendar, ctx: Context[TaskRecords]) -> Page[Task]:
         """The open tasks with dates of whom the address belongs to. Refuses `route.not_found`."""
         session = ctx.records.session
         reader = await reader_of(session, _digest(query.token))
         if reader is None:
             raise NotFound("route.not_found", "there is nothing at this address, or no longer")
-        tasks = [task.view() for task in await dated(session, reader, MOST)]
-        return Calendar(text=await asyncio.to_thread(_text, tasks))  # 100 ms, where there are that many
+        return Page([_shortened(task.view()) for task in await dated(session, reader, MOST)])
 
 
-def _text(tasks: Sequence[Task]) -> bytes:
-    return b"".join(calendar_of(tasks, "Troupe"))
+def _shortened(task: Task) -> Task:
+    return msgspec.structs.replace(task, description=task.description[:LONGEST])
 
 
 def _digest(token: str) -> bytes:

@@ -11,6 +11,7 @@ from actors.contracts.user import Role, User, UserCreated
 from actors.contracts.user_admin import (
     AuditEntry,
     ChangeUser,
+    FindUser,
     GetUser,
     ListAudit,
     ListUsers,
@@ -87,8 +88,16 @@ class Admins(UserPart):
         before = await ctx.records.account_of(folded(command.email))
         account = await changed(ctx, before.id, role="admin", status="active") if before else None
         if before is None or account is None:
-            raise NotFound("user.not_found", f"there is no account with the address {command.email}")
+            raise _no_account(command.email)
         await _tell_edges(before, account, ctx, COMMAND_LINE)
+        return account.user()
+
+    @handles
+    async def find(self, query: FindUser, ctx: Context[UserRecords]) -> User:
+        """The account with an address, to whoever works on the command line. Refuses `user.not_found`."""
+        account = await ctx.records.account_of(folded(query.email))
+        if account is None:
+            raise _no_account(query.email)
         return account.user()
 
     @handles
@@ -177,6 +186,10 @@ def _entry(found: tuple[AuditRow, str | None, str | None]) -> AuditEntry:
         user_agent=user_agent,
         detail=row.detail,
     )
+
+
+def _no_account(email: str) -> NotFound:
+    return NotFound("user.not_found", f"there is no account with the address {email}")
 
 
 def _no_user() -> NotFound:

@@ -197,7 +197,7 @@ def load(
     flags: Mapping[str, str],
     *,
     environment: Mapping[str, str] = os.environ,
-    directory: Path = Path(),
+    file: Path = Path(".env"),
     profile: str | None = None,
 ) -> Settings:
     """All sources merged and checked.
@@ -205,14 +205,14 @@ def load(
     :raises SettingError: every wrong or unknown one by name, with what would be right.
     """
     known = set(names())
-    file = _file(directory / ".env")
-    chosen = profile or environment.get("TROUPE_PROFILE") or file.pop("TROUPE_PROFILE", None)
+    lines = _file(file)
+    chosen = profile or environment.get("TROUPE_PROFILE") or lines.pop("TROUPE_PROFILE", None)
     base = _profile(chosen) if chosen else {}
-    faults = [_unknown(name, known) for name in (*base, *file) if name not in known and not _PER_ACTOR.match(name)]
+    faults = [_unknown(name, known) for name in (*base, *lines) if name not in known and not _PER_ACTOR.match(name)]
     values: dict[str, Any] = {}
     stores: dict[str, str] = {}
     replicas: dict[str, str] = {}
-    for source in (base, file, environment, flags):
+    for source in (base, lines, environment, flags):
         for name, text in source.items():
             if name in known and text != "":
                 values[name.lower()] = text
@@ -232,6 +232,19 @@ def load(
     if faults:
         raise SettingError("\n".join(faults))
     return settings
+
+
+def load_alone(name: str) -> Settings:
+    """What a file says, or a profile, and nothing else: of an installation that is not the one of this environment.
+
+    :raises SettingError: there is neither; or as `load`.
+    """
+    path = Path(name)
+    if path.is_file():
+        return load({}, environment={}, file=path)
+    if not (PROFILES / f"{name}.env").is_file():
+        raise SettingError(f"{name} is neither a file of settings (lines as in .env) nor a profile ({_profiles()})")
+    return load({}, environment={}, file=path, profile=name)
 
 
 def _contradictions(settings: Settings) -> Iterable[str]:
@@ -277,9 +290,12 @@ def _file(path: Path) -> dict[str, str]:
 def _profile(name: str) -> dict[str, str]:
     path = PROFILES / f"{name}.env"
     if not path.is_file():
-        there = ", ".join(sorted(each.stem for each in PROFILES.glob("*.env")))
-        raise SettingError(f"there is no profile {name!r}; there are: {there}")
+        raise SettingError(f"there is no profile {name!r}; there are: {_profiles()}")
     return _file(path)
+
+
+def _profiles() -> str:
+    return ", ".join(sorted(each.stem for each in PROFILES.glob("*.env")))
 
 
 def _unknown(name: str, known: set[str]) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
-from actors.contracts.task_calendar import ReadCalendar
+from actors.contracts.task_calendar import ListCalendar
 from edge.answer import Answer
 from edge.call import Call
 from edge.gate import Gate
 from edge.headers import none_match
 from edge.network import network_of
 from edge.problems import Problem, of_failed, of_unavailable
+from edge.to_dos import calendar_of
 from runtime.client import Client
 from runtime.errors import Refusal, Unavailable
-from runtime.message import failed
+from runtime.message import encode, failed
 
 ASK_MS = 10_000
 SUFFIX = ".ics"
@@ -36,14 +38,15 @@ class CalendarFile:
         if not name.endswith(SUFFIX):
             raise Problem(404, "route.not_found", "There is nothing at this path.")
         try:
-            calendar = await self._client.ask(ReadCalendar(token=name.removesuffix(SUFFIX)), budget_ms=ASK_MS)
+            tasks = await self._client.ask(ListCalendar(token=name.removesuffix(SUFFIX)), budget_ms=ASK_MS)
         except Refusal as refusal:
             raise of_failed(failed(refusal), "task", replayed=False) from None
         except Unavailable as error:
             raise of_unavailable(error, "task") from None
-        etag = hashlib.sha256(calendar.text).hexdigest()
-        headers = (("ETag", f'"{etag}"'), ("Cache-Control", "private, no-cache"))
+        etag = hashlib.sha256(encode(tasks)).hexdigest()  # of what would be written: most ask for what they have
+        headers = (("ETag", f'W/"{etag}"'), ("Cache-Control", "private, no-cache"))
         if none_match(call.request.headers, etag):
             return Answer(304, headers=headers)
         disposition = ("Content-Disposition", 'attachment; filename="tasks.ics"')
-        return Answer(200, calendar.text, media_type=MEDIA_TYPE, headers=(*headers, disposition))
+        text = await asyncio.to_thread(calendar_of, tasks.items, "Troupe")
+        return Answer(200, text, media_type=MEDIA_TYPE, headers=(*headers, disposition))

@@ -14,6 +14,7 @@ from actors.contracts.task import ListTasks, Task
 from actors.contracts.task_comment import Comment, ListComments
 from actors.contracts.task_label import Label, ListLabels
 from actors.contracts.task_project import ListMembers, Member, Project
+from edge.to_dos import END, NOTHING, beginning, to_dos
 from runtime.message import Page, Query
 
 Item = TypeVar("Item")
@@ -109,19 +110,14 @@ def _row(cells: Sequence[Any]) -> bytes:
 
 async def _ics(ask: Ask, project: Project, members: Sequence[Member], labels: Sequence[Label]) -> AsyncIterator[bytes]:
     """RFC 5545: a calendar of to-dos."""
-    from edge.to_dos import to_do  # its library takes 0.2 s, which no start should pay
-
     names = {each.id: each.name for each in labels}
-    yield b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Troupe//Export//EN\r\n"
-    written = False
+    yield await asyncio.to_thread(beginning, project.name)
+    missing = NOTHING
     async for tasks in _tasks(ask, project):
-        for task in tasks:
-            written = True
-            yield to_do(task, names)
-    if not written:  # a calendar must hold something (RFC 5545 section 3.6): that it is empty is said by its name
-        yield b"BEGIN:VTIMEZONE\r\nTZID:UTC\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n"
-        yield b"TZOFFSETFROM:+0000\r\nTZOFFSETTO:+0000\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
-    yield b"END:VCALENDAR\r\n"
+        if tasks:
+            missing = b""
+            yield await asyncio.to_thread(to_dos, tasks, names)
+    yield missing + END
 
 
 async def _tasks(ask: Ask, project: Project) -> AsyncIterator[Sequence[Task]]:

@@ -21,6 +21,7 @@ from runtime.actor_verbs import add_actor_verbs
 from runtime.app import App, check_topology
 from runtime.dead_verbs import add_dead_verbs
 from runtime.errors import SettingError, StartError, TroupeError
+from runtime.move import add_move_verb
 from runtime.processes import Processes
 from runtime.telemetry import configure_logging
 from runtime.verbs import add_verbs
@@ -135,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(verb=None)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     add_verbs(verbs)
+    add_move_verb(verbs)
     add_dead_verbs(verbs)
     add_actor_verbs(verbs)
     return parser

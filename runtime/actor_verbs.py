@@ -3,7 +3,8 @@
 ``verb: ClassVar[str] = "users promote EMAIL"`` on a request: one or two words to type, in capitals the fields that
 follow, and as flags (`--tasks`) those that may; a flag whose field has no default must be there. The actor is built for
 this one verb and its store opened; whatever it emits waits in the outbox for the running processes. A request that is
-answered with `Progress` is asked again until all is done.
+answered with `Progress` is asked again until all is done. What needs a file and several actors is the edge's, as over
+HTTP: `edge/import_verb.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import argparse
 import asyncio
 import sys
 from functools import partial
-from typing import Any, Final
+from importlib import import_module
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -22,6 +24,7 @@ from runtime.context import Ids
 from runtime.dispatch import Dispatch
 from runtime.errors import SettingError, TroupeError, Unavailable
 from runtime.message import (
+    Caller,
     Envelope,
     Failed,
     Ok,
@@ -39,6 +42,8 @@ from runtime.progress import blocks
 from runtime.verbs import Subparsers, dispatch_of
 from runtime.verdict import Received
 
+R = TypeVar("R")
+
 TRIES: Final = 5
 """How often a message is handled while the store does not answer."""
 
@@ -46,6 +51,7 @@ TRIES: Final = 5
 def add_actor_verbs(verbs: Subparsers) -> None:
     """Add a parser for each of them; those of two words are grouped by their first one."""
     groups: dict[str, Subparsers] = {}
+    import_module("edge.import_verb").add_import_verb(verbs)
     for message in stagehands.message_types():
         words = getattr(message, "verb", "").split()
         if not words or not issubclass(message, Request):
@@ -112,9 +118,15 @@ def _draw(progress: Progress) -> None:
     print(f"\r{line}", end="\n" if ended else "", file=sys.stderr, flush=True)
 
 
-async def _answer(dispatch: Dispatch, request: Request[Any]) -> bytes:
+async def asked(dispatch: Dispatch, request: Request[R], caller: Caller | None = None) -> R:
+    """The reply. :raises TroupeError: the no."""
+    reply: R = decoder(reply_type(type(request))).decode(await _answer(dispatch, request, caller))
+    return reply
+
+
+async def _answer(dispatch: Dispatch, request: Request[Any], caller: Caller | None = None) -> bytes:
     message, name = type(request), dispatch.actor.name
-    envelope = Envelope(Ids()(), wire_name(message), name, encode(request), reply_to="the command line")
+    envelope = Envelope(Ids()(), wire_name(message), name, encode(request), reply_to="the command line", caller=caller)
     for _ in range(TRIES):
         (verdict,) = await dispatch([Received(envelope, trusted=True)])
         if isinstance(verdict, Ok):
@@ -125,5 +137,6 @@ async def _answer(dispatch: Dispatch, request: Request[Any]) -> bytes:
         if isinstance(error, Unavailable):  # the inbox knows whether it was done after all
             await asyncio.sleep(error.retry_after)
             continue
-        raise TroupeError(getattr(error, "detail", "") or str(error))
+        faults = [f"{fault.pointer} {fault.detail}" for fault in verdict.faults]
+        raise TroupeError(": ".join([verdict.detail or str(error), *faults]))
     raise TroupeError(f"{name} did not answer")

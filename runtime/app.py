@@ -366,9 +366,10 @@ def check_topology(settings: Settings, names: Sequence[str], *, processes: bool 
             raise SettingError(f"{name.upper()}_STORE_READ_URL={url}: an SQLite store has no replicas")
 
 
-def load_keys(settings: Settings, names: Sequence[str]) -> Keys:
+def load_keys(settings: Settings, names: Sequence[str], *, fresh: str | None = None) -> Keys:
     """The keys of this process: from SECRET_KEY, from ACTOR_KEY, or, embedded, from a secret that is made and kept.
 
+    :param fresh: what is kept where there is none yet; a random one by default.
     :raises SettingError: none of these.
     """
     if settings.secret_key:
@@ -389,5 +390,5 @@ def load_keys(settings: Settings, names: Sequence[str]) -> Keys:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(secrets.token_hex(32))
+            file.write(fresh or secrets.token_hex(32))
     return Keys(path.read_text().strip().encode())

@@ -8,7 +8,7 @@ Times are int ms since the epoch (UTC) unless a name says otherwise; durations e
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol
 
@@ -312,6 +312,18 @@ class History(msgspec.Struct, frozen=True):
     parked: Sequence[ParkedRow]
 
 
+class Table(msgspec.Struct, frozen=True):
+    """A table as a whole.
+
+    :param columns: those of which each row has a value, in this order; not what the database computes from others.
+    :param key: those of the primary key.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+
 class Session(Protocol):
     """SQL, one text for both databases: parameters `$1` …; columns text, bigint, bytea, real; lists with `= any($n)`.
 
@@ -338,7 +350,10 @@ class Session(Protocol):
         ...
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
-        """Many rows in one statement, all or none. :raises Duplicate: a unique key is taken."""
+        """Many rows in one statement, all or none; a column that the database numbers takes what is given.
+
+        :raises Duplicate: a unique key is taken.
+        """
         ...
 
 
@@ -396,6 +411,23 @@ class Transaction(Session, Protocol):
         """Delete a dead letter. False: there is none."""
         ...
 
+    async def tables(self) -> Sequence[Table]:
+        """All tables, the port's own among them, each behind those that it refers to; not what the store has written
+        down about its processes and migrations."""
+        ...
+
+    def rows(self, table: Table) -> AsyncIterator[Sequence[Sequence[Value]]]:
+        """All rows, some hundred at a time, by their key.
+
+        :raises ContractError: the table has none.
+        """
+        ...
+
+    async def fill(self, table: Table, pages: AsyncIterable[Sequence[Sequence[Value]]]) -> None:
+        """Let a table have these rows and no others. Triggers run; numbers that the database gives out itself go on
+        behind the highest."""
+        ...
+
 
 class Raced(Exception):
     """Another transaction was first: it settled one of the ids, or a deadlock or stale plan was resolved in its favour.
@@ -435,7 +467,8 @@ class Store(Protocol):
     async def migrate(self, migrations: Sequence[Migration]) -> Sequence[str]:
         """Apply what is not yet recorded, in order, each once, also when ten processes do it at the same time.
 
-        The driver's own tables come first. Returns the names applied by this call.
+        The driver's own tables come first. Returns the names applied by this call. It happens in
+        `exclusive("migrate")`, so whoever is in that keeps all others from starting on this database.
         :raises StartError: a recorded migration is missing or its text has changed.
         """
         ...

@@ -13,9 +13,38 @@ WIDTH = 30
 EVERY_S = 0.1
 
 
+class Bar:
+    """What is drawn again and again on one line, until `end`.
+
+    :param words: what stands before it.
+    """
+
+    def __init__(self, total: int, words: str = "") -> None:
+        self._total = total
+        self._words = f"{words} " if words else ""
+        self._done = 0
+        self._drawn = 0.0
+        self._watched = sys.stderr.isatty()
+
+    def advance(self, done: int = 1) -> None:
+        """So many more are done."""
+        self._done += done
+        if time.monotonic() - self._drawn > EVERY_S:
+            self._draw()
+
+    def end(self) -> None:
+        """Draw it for the last time, and leave the line."""
+        self._draw("\n")
+
+    def _draw(self, end: str = "") -> None:
+        self._drawn = time.monotonic()
+        if self._watched:
+            print(f"\r{self._words}{bar(self._done, self._total)}", end=end, file=sys.stderr, flush=True)
+
+
 def watched(items: Sequence[Item]) -> Iterable[Item]:
     """The items, one after the other, with a bar that says how many are done."""
-    return _drawn(items) if len(items) > 1 and sys.stderr.isatty() else items
+    return _drawn(items) if len(items) > 1 else items
 
 
 def bar(done: int, total: int) -> str:
@@ -30,10 +59,8 @@ def blocks(done: int, total: int) -> str:
 
 
 def _drawn(items: Sequence[Item]) -> Iterator[Item]:
-    drawn = 0.0
-    for done, item in enumerate(items):
-        if time.monotonic() - drawn > EVERY_S:
-            drawn = time.monotonic()
-            print(f"\r{bar(done, len(items))}", end="", file=sys.stderr, flush=True)
+    bar = Bar(len(items))
+    for item in items:
         yield item
-    print(f"\r{bar(len(items), len(items))}", file=sys.stderr, flush=True)
+        bar.advance()
+    bar.end()

@@ -6,7 +6,7 @@ import argparse
 import re
 import secrets
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from runtime.context import system_clock
 from runtime.dispatch import Dispatch
 from runtime.errors import SettingError, StartError, TroupeError
 from runtime.keys import Keys
-from runtime.ports import Blobs, Cache, Mailer, Store, Texter
+from runtime.ports import Blobs, Broker, Cache, Mailer, Outgoing, Store, Texter
 from runtime.telemetry import Metrics
 from runtime.why import why
 
@@ -91,12 +91,20 @@ async def check(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def _try_broker(settings: Settings) -> None:
+    async with opened_broker(settings):
+        pass
+
+
+@asynccontextmanager
+async def opened_broker(settings: Settings) -> AsyncIterator[Broker]:
+    """The broker, for whoever neither asks nor answers."""
     broker = connect.broker(settings)
     broker.on_reply(lambda _: None)
     broker.on_returned(lambda _, __: None)
     broker.on_change(lambda _: None)
     try:
         await broker.open(stagehands.topology())
+        yield broker
     finally:
         await broker.close()
 
@@ -172,14 +180,16 @@ async def resync(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 @asynccontextmanager
-async def dispatch_of(settings: Settings, name: str) -> AsyncIterator[Dispatch]:
-    """An actor and its store without a broker: what it emits waits in the outbox."""
+async def dispatch_of(
+    settings: Settings, name: str, *, offer: Callable[[Sequence[Outgoing]], None] = lambda _: None
+) -> AsyncIterator[Dispatch]:
+    """An actor and its store without a broker: what it emits waits in the outbox, and is offered as it is committed."""
     stagehands.chosen([name])
     keys = load_keys(settings, [name])
     async with store_of(settings, name) as store:
         await store.migrate(stagehands.migrations(name, store.reader.dialect))
         async with build(stagehands.actor_class(name), settings, keys, system_clock) as actor:
-            yield Dispatch(actor, store, key=keys.of(name), metrics=Metrics(), offer=lambda _: None)
+            yield Dispatch(actor, store, key=keys.of(name), metrics=Metrics(), offer=offer)
 
 
 @asynccontextmanager

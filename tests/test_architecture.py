@@ -47,6 +47,7 @@ PARTS_OF_DRIVERS = {
     "mail_message",
     "postgres_connection",
     "sqlite_connection",
+    "store_contents",
     "store_pool",
     "store_tables",
     "text_check",
@@ -54,7 +55,7 @@ PARTS_OF_DRIVERS = {
 }
 """Modules of `runtime/drivers` that are no driver: drivers may import these, and never each other."""
 
-WIRING = {"__main__", "actor_verbs", "app", "connect", "dead_verbs", "ops", "verbs", "why"}
+WIRING = {"__main__", "actor_verbs", "app", "connect", "dead_verbs", "move", "ops", "verbs", "why"}
 """Modules of `runtime` that know the settings of this installation."""
 
 THIRD_PARTY = {

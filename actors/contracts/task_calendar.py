@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from runtime.message import Command, Query, Secret
+from actors.contracts.task import Task
+from runtime.message import Command, Page, Query, Secret
 
 
 class CalendarFeed(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,13 +26,10 @@ class RemoveCalendarFeed(Command[None], frozen=True, kw_only=True):
     """Void the address of the caller's calendar feed; where there is none, nothing happens."""
 
 
-class Calendar(msgspec.Struct, frozen=True, kw_only=True):
-    """The feed itself: iCalendar in UTF-8."""
+class ListCalendar(Query[Page[Task]], frozen=True, kw_only=True):
+    """The tasks of the feed at an address, for anyone who has it, the earliest first; their descriptions are cut short.
 
-    text: bytes
-
-
-class ReadCalendar(Query[Calendar], frozen=True, kw_only=True):
-    """The feed at an address, for anyone who has it. Refuses `route.not_found`: it is void, or never was one."""
+    Refuses `route.not_found`: it is void, or never was one.
+    """
 
     token: Secret

@@ -71,6 +71,12 @@ class PromoteUser(Command[User], frozen=True, kw_only=True):
     email: str
 
 
+class FindUser(Query[User], frozen=True, kw_only=True):
+    """The account with an address, for the command line. Refuses `user.not_found`."""
+
+    email: str
+
+
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Who did what to which account, and when.
 

@@ -28,6 +28,7 @@ from runtime.drivers.postgres_connection import (
     split,
     translating,
 )
+from runtime.drivers.store_contents import Contents
 from runtime.drivers.store_pool import Pool
 from runtime.drivers.store_tables import SETTLED, Letters, Tables
 from runtime.errors import Locked, StartError, StoreAway
@@ -261,7 +262,8 @@ class _Statements(ABC):
     async def _insert_into(self, table: str, columns: Sequence[str]) -> str:
         types = {row["attname"]: row["type"] for row in await self.fetch(_COLUMNS, table)}
         arrays = ", ".join(f"${n}::{types[column]}[]" for n, column in enumerate(columns, 1))
-        sql = f"insert into {table} ({', '.join(columns)}) select * from unnest({arrays})"  # noqa: S608 # names are code
+        into = f"insert into {table} ({', '.join(columns)})"
+        sql = f"{into} overriding system value select * from unnest({arrays})"  # noqa: S608 # names are code
         self._inserts[table, *columns] = sql
         return sql
 
@@ -278,7 +280,7 @@ class _Pooled(_Statements):
             return await translating(work, connection)
 
 
-class _Transaction(_Statements, Letters):
+class _Transaction(_Statements, Letters, Contents):
     """:param begin: the statement that begins it."""
 
     def __init__(

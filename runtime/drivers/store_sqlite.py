@@ -31,6 +31,7 @@ from runtime.drivers.sqlite_connection import (
     run_many,
     touched,
 )
+from runtime.drivers.store_contents import Contents
 from runtime.drivers.store_pool import Pool
 from runtime.drivers.store_tables import SETTLED, Letters, Tables
 from runtime.errors import SettingError, StartError, StoreAway
@@ -202,7 +203,7 @@ class _Reader(_Pooled):
             self._quick.close()
 
 
-class _Transaction(_Statements, Letters):
+class _Transaction(_Statements, Letters, Contents):
     """:param deferred: what goes along with the first statement."""
 
     def __init__(self, connection: Connection, deferred: list[Work[Any]]) -> None:

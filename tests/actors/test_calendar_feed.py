@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import icalendar
 import pytest
 
 from actors import task_calendar
 from actors.contracts.task import DeleteTask, UpdateTask
-from actors.contracts.task_calendar import MakeCalendarFeed, ReadCalendar, RemoveCalendarFeed
+from actors.contracts.task_calendar import ListCalendar, MakeCalendarFeed, RemoveCalendarFeed
 from actors.contracts.task_project import RemoveMember
 from actors.contracts.user import Person, UserCreated, UserDeleted, UserUpdated
 from runtime.errors import NotFound, Unauthenticated
@@ -30,14 +29,13 @@ async def feed(company: Company, caller: str | None = None) -> str:
 
 async def titles(company: Company, token: str) -> list[str]:
     """What the program of somebody shows, in order."""
-    calendar = await company.stage.ask(ReadCalendar(token=token))
-    return [str(todo["summary"]) for todo in icalendar.Calendar.from_ical(calendar.text).todos]
+    return [task.title for task in (await company.stage.ask(ListCalendar(token=token))).items]
 
 
 async def void(company: Company, *tokens: str) -> None:
     for token in tokens:
         with pytest.raises(NotFound, match="nothing at this address"):
-            await company.stage.ask(ReadCalendar(token=token))
+            await company.stage.ask(ListCalendar(token=token))
 
 
 async def test_a_feed_has_ones_own_open_tasks_with_dates_the_earliest_first(stage: Stage, company: Company) -> None:
@@ -130,6 +128,12 @@ async def test_who_may_not_come_in_has_no_feed(stage: Stage, company: Company) -
         "select 1 from calendar_feed where user_id = $1", company.ada
     )
     assert list(rows) == []
+
+
+async def test_a_description_is_cut_short(stage: Stage, company: Company) -> None:
+    await company.task(await company.project(), due_at=DUE, description="x" * 5000, assignee_ids=[company.ada])
+    (task,) = (await stage.ask(ListCalendar(token=await feed(company)))).items
+    assert task.description == "x" * task_calendar.LONGEST
 
 
 async def test_of_very_many_the_earliest_are_shown(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from runtime.drivers.store_sqlite import SqliteStore
 from runtime.drivers.store_tables import RECORDED
-from runtime.ports import Claim, Claimed, Migration, Outgoing, Parked, ParkedRow, Settled
+from runtime.ports import Claim, Claimed, Migration, Outgoing, Parked, ParkedRow, Settled, Table
 
 
 class Meddling(SqliteStore):
@@ -186,6 +186,31 @@ class RevivingTheLiving(SqliteStore):
         return await super().revive(id, envelope)
 
 
+class FillingUp(Meddling):
+    """Leaves in a table what was there."""
+
+    def meddle(self, transaction: Any) -> None:
+        async def fill(table: Table, pages: AsyncIterable[Any]) -> None:
+            async for rows in pages:
+                await transaction.insert(table.name, table.columns, rows)
+
+        transaction.fill = fill
+
+
+class ReadingOnce(Meddling):
+    """Tells the first rows of a table for all."""
+
+    def meddle(self, transaction: Any) -> None:
+        rows = transaction.rows
+
+        async def first(table: Table) -> AsyncIterator[Any]:
+            async for page in rows(table):
+                yield page
+                return
+
+        transaction.rows = first
+
+
 BROKEN: dict[type[SqliteStore], tuple[str, ...]] = {
     ForgettingReplies: ("a_settled_id_has_its_saved_reply",),
     ForgettingIds: ("a_settled_id_has_its_saved_reply", "of_fifty_that_claim_an_id_at_once_one_wins"),
@@ -206,6 +231,8 @@ BROKEN: dict[type[SqliteStore], tuple[str, ...]] = {
     Remigrating: ("migrations_are_applied_once_in_order",),
     Unwatchful: ("a_changed_migration_is_named", "a_missing_migration_is_named"),
     ForgettingFirstFailures: ("parking_again_keeps_the_first_failure",),
+    FillingUp: ("a_filled_table_has_these_rows_and_no_others",),
+    ReadingOnce: ("all_rows_come_by_their_key",),
     RevivingTheLiving: ("a_dead_letter_is_revived_once",),
 }
 """Twin → the promises that it breaks."""

@@ -9,7 +9,7 @@ import pytest
 
 from runtime.drivers.store_postgres import PostgresStore
 from runtime.drivers.store_sqlite import SqliteStore
-from tests.conformance import inbox_promises, outbox_promises, store_promises
+from tests.conformance import contents_promises, inbox_promises, outbox_promises, store_promises
 from tests.conformance.broken_stores import BROKEN
 from tests.conformance.store_promises import Promise
 from tests.conformance.store_worlds import PostgresWorld, SqliteWorld
@@ -17,7 +17,8 @@ from tests.conformance.store_worlds import PostgresWorld, SqliteWorld
 
 def named(prefix: str) -> dict[str, Promise]:
     """The promises whose functions begin so, by the rest of their names."""
-    everything = {**vars(store_promises), **vars(inbox_promises), **vars(outbox_promises)}
+    promises = (store_promises, contents_promises, inbox_promises, outbox_promises)
+    everything = {name: each for module in promises for name, each in vars(module).items()}
     return {name.removeprefix(prefix): each for name, each in everything.items() if name.startswith(prefix)}
 
 

@@ -39,7 +39,7 @@ def test_the_actor_in_the_document_is_the_skeleton_and_short() -> None:
 
 
 async def test_a_new_actor_is_green_at_once(tmp_path: Path) -> None:
-    for folder in ("runtime", "actors", "config"):
+    for folder in ("runtime", "actors", "edge", "config"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     code, output = await _python(tmp_path, "-m", "runtime", "new", "actor", "greeter")

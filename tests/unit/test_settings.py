@@ -33,7 +33,7 @@ def loaded(
     profile: str | None = None,
 ) -> Settings:
     (folder / ".env").write_text(file)
-    return load(flags or {}, environment=environment or {}, directory=folder, profile=profile)
+    return load(flags or {}, environment=environment or {}, file=folder / ".env", profile=profile)
 
 
 def test_flags_win_over_environment_over_file_over_profile_over_default(tmp_path: Path) -> None:

@@ -1,0 +1,239 @@
+"""An installation moves from files to real servers, and back: everybody finds everything as it was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from runtime.drivers import blobs_s3
+from runtime.message import Envelope, frame
+from runtime.ports import Blobs, Parked
+from tests.edge.test_object_store import bucket
+from tests.edge.whole_house import BOUNDARY, form
+from tests.system.test_command_line import embedded_store
+from tests.system.world import PASSWORD, Answer, Api, World
+
+MakeClient = Callable[[str], Api]
+
+CANNOT, USAGE = 1, 2
+CONTENT = b"a line\n" * 100_000
+
+
+class House:
+    """What Ada has made, and how she gets in again."""
+
+    def __init__(self, ada: Api, refresh_token: str, project: str) -> None:
+        self.ada = ada
+        self.refresh_token = refresh_token
+        self.project = project
+        self.tasks: list[Any] = []
+        self.changes: list[Any] = []
+        self.media = ""
+
+    @classmethod
+    async def built(cls, anyone: Api) -> House:
+        ada = await anyone.person("Ada")
+        opened = (await anyone("POST", "/v1/sessions", {"email": ada.user["email"], "password": PASSWORD})).json
+        ada = ada.with_token(opened["access_token"])
+        house = cls(ada, opened["refresh_token"], await ada.project())
+        for n in range(3):
+            await house.add(f"Order brass for mill {n}")
+        assert (await house.add_once()).status == 201
+        parts = [("task_id", None, house.tasks[0]["id"].encode()), ("file", "mill.txt", CONTENT)]
+        sent = await ada(
+            "POST", "/v1/media", body=form(parts), content_type=f"multipart/form-data; boundary={BOUNDARY}"
+        )
+        assert sent.status == 201, sent
+        house.media = sent.json["id"]
+        house.changes = await house.all_changes()
+        return house
+
+    async def add(self, title: str) -> None:
+        task = await self.ada.task(self.project, title)
+        said = await self.ada("POST", f"/v1/tasks/{task['id']}/comments", {"body": f"said of {title}"})
+        assert said.status == 201, said
+        self.tasks.append(task)
+
+    async def add_once(self) -> Answer:
+        body = {"project_id": self.project, "title": "Once and for all"}
+        return await self.ada("POST", "/v1/tasks", body, idempotency_key="the-same")
+
+    async def all_changes(self) -> list[Any]:
+        found: list[Any] = (await self.ada("GET", "/v1/changes?limit=200")).json["items"]
+        return found
+
+    async def content(self) -> bytes:
+        address = (await self.ada("GET", f"/v1/media/{self.media}/url")).json["url"]
+        address = address.replace("http://troupe.test", self.ada.address)
+        async with aiohttp.ClientSession() as session, session.get(address) as answer:
+            return await answer.read()
+
+    async def is_found(self, address: str) -> None:
+        """With the tokens of before; and all goes on behind what there was."""
+        self.ada = ada = self.ada.at(address)
+        assert (await ada("GET", "/v1/me")).json["id"] == ada.user["id"]
+        for task in self.tasks:
+            found = (await ada("GET", f"/v1/tasks/{task['id']}")).json
+            assert (found["number"], found["title"]) == (task["number"], task["title"])
+            said = (await ada("GET", f"/v1/tasks/{task['id']}/comments")).json["items"]
+            assert [each["body"] for each in said] == [f"said of {task['title']}"]
+        searched = (await ada("GET", "/v1/tasks?q=mill")).json["items"]
+        assert {each["id"] for each in searched} == {each["id"] for each in self.tasks if "mill" in each["title"]}
+        assert await self.content() == CONTENT
+        assert (await self.all_changes())[: len(self.changes)] == self.changes
+        again = await self.add_once()
+        assert (again.status, again.headers.get("Idempotency-Replayed")) == (201, "true")
+        refreshed = await ada("POST", "/v1/sessions/refresh", {"refresh_token": self.refresh_token})
+        assert refreshed.status in (200, 201), refreshed
+        self.refresh_token = refreshed.json["refresh_token"]
+        last = max(again.json["number"], *(task["number"] for task in self.tasks))
+        await self.add("Order more")
+        assert self.tasks[-1]["number"] == last + 1
+        self.changes = await self.all_changes()
+        assert self.tasks[-1]["id"] in {each["task_id"] for each in self.changes[-2:]}
+
+
+def written(directory: Path, name: str, settings: dict[str, str]) -> str:
+    """A file of settings; its path."""
+    path = directory / name
+    path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return str(path)
+
+
+class Move:
+    """From one world to another."""
+
+    def __init__(self, source: World, target: World) -> None:
+        self.source = source
+        self.target = target
+
+    async def __call__(self, **changed: str) -> tuple[int, str, str]:
+        """Exit code, output and errors. :param changed: settings of the target."""
+        source = written(self.source.directory, "source.env", self.source.settings)
+        target = written(self.source.directory, "target.env", self.target.settings | changed)
+        code, output, errors = await self.source.run("move", "--from", source, "--to", target)
+        assert "Traceback" not in errors
+        return code, output, errors
+
+    async def refused(self, code: int, *said: str, **changed: str) -> None:
+        found, output, errors = await self(**changed)
+        assert found == code, (output, errors)
+        assert all(each in errors for each in said), errors
+
+
+@pytest.fixture
+async def house(embedded: World, client: MakeClient) -> House:
+    """What was made while everything was embedded; it is stopped again."""
+    running = await embedded.start()
+    house = await House.built(client(running.address))
+    code, _, errors = await embedded.run("users", "promote", house.ada.user["email"])
+    assert code == 0, errors
+    assert await running.stop() == 0
+    envelope = Envelope("parked", "task_due", "", b"\x80")
+    async with embedded_store(embedded, "notify") as store:
+        await store.park([Parked("parked", "task_due", b"\x00" + frame([envelope]), 8, None, "it broke", letter="l1")])
+    return house
+
+
+@pytest.fixture
+async def to_servers(embedded: World, house: House, servers: dict[str, str], s3_url: str) -> AsyncIterator[Move]:
+    key = (embedded.directory / "var" / "secret.key").read_text()
+    place = embedded.directory / "target"
+    place.mkdir()
+    async with World(place, servers | {"BLOB_URL": bucket(s3_url), "SECRET_KEY": key}) as target:
+        yield Move(embedded, target)
+
+
+@asynccontextmanager
+async def objects_of(world: World) -> AsyncIterator[Blobs]:
+    blobs = blobs_s3.connect(world.settings["BLOB_URL"])
+    await blobs.open()
+    yield blobs
+    await blobs.close()
+
+
+async def once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+async def test_everything_is_found_on_real_servers_and_back_again(
+    to_servers: Move, house: House, client: MakeClient, tmp_path: Path
+) -> None:
+    code, output, errors = await to_servers()
+    assert (code, "All is there" in output) == (0, True), (output, errors)
+    assert "objects: 1, 700000 bytes" in output
+    code, again, errors = await to_servers()
+    assert (code, again.count("were there already")) == (0, 4), (again, errors)
+
+    running = await to_servers.target.start()
+    await house.is_found(running.address)
+    letters = (await house.ada("GET", "/v1/admin/dead-letters")).json["items"]
+    assert [(each["id"], each["reason"]) for each in letters] == [("l1", "it broke")]
+    assert await running.stop() == 0
+    await to_servers.refused(CANNOT, "holds other data already")
+
+    place = tmp_path / "back"
+    place.mkdir()
+    async with World(place, {"SECRET_KEY": ""}) as back:
+        code, output, errors = await Move(to_servers.target, back)()
+        assert code == 0, (output, errors)
+        await house.is_found((await back.start()).address)
+
+
+async def test_what_runs_is_not_moved(to_servers: Move) -> None:
+    for world, which in ((to_servers.source, "source"), (to_servers.target, "target")):
+        running = await world.start()
+        await to_servers.refused(CANNOT, f"the {which} runs")
+        assert await running.stop() == 0
+
+
+async def test_another_secret_or_none_is_refused(to_servers: Move) -> None:
+    for other in ("", "x" * 32):
+        await to_servers.refused(USAGE, "SECRET_KEY of the target must be the source's", SECRET_KEY=other)
+
+
+async def test_a_source_that_never_was_or_is_of_the_same_kind_is_refused(to_servers: Move) -> None:
+    elsewhere = str(to_servers.source.directory / "elsewhere")
+    await to_servers.refused(USAGE, "pg_dump", MEDIA_STORE_URL=f"sqlite:{elsewhere}/media.db")
+    to_servers.source.settings["VAR_DIR"] = elsewhere
+    await to_servers.refused(USAGE, "the source has no", "has it ever run")
+    assert not os.path.exists(elsewhere)  # noqa: ASYNC240 # a look
+    code, _, errors = await to_servers.source.run("move", "--from", "nowhere", "--to", "servers")
+    assert (code, "neither a file of settings" in errors) == (USAGE, True)
+
+
+async def test_a_target_with_other_data_is_left_as_it_is(to_servers: Move, house: House, client: MakeClient) -> None:
+    running = await to_servers.target.start()
+    eve = await client(running.address).person("Eve")
+    assert await running.stop() == 0
+    await to_servers.refused(CANNOT, "store of", "holds other data already")
+    eve = eve.at((await to_servers.target.start()).address)
+    assert (await eve("GET", "/v1/me")).json["name"] == "Eve"
+    assert (await house.ada.at(eve.address)("GET", "/v1/me")).status == 401
+
+
+async def test_what_was_cut_short_goes_on_and_other_objects_are_refused(to_servers: Move, house: House) -> None:
+    await to_servers.refused(CANNOT, "object store", BLOB_URL="s3://b?endpoint=http://key:secret@127.0.0.1:1")
+    async with objects_of(to_servers.target) as blobs:
+        await blobs.put("media/another", once(b"x"), content_type="text/plain")
+        await to_servers.refused(CANNOT, "object store holds other data already")
+        await blobs.delete(["media/another"])
+        key = f"media/{house.media}/original"
+        await blobs.put(key, once(b"x"), content_type="text/plain")
+        await to_servers.refused(CANNOT, f"object {key} is not the source's")
+        await blobs.put(key, once(CONTENT), content_type="text/plain")
+    code, output, errors = await to_servers()
+    assert (code, "were there already" in output) == (0, False), errors
+
+
+async def test_its_help_says_everything(embedded: World) -> None:
+    code, output, _ = await embedded.run("move", "--help")
+    assert code == 0
+    for word in ("--from", "--to", "SETTINGS is", "SECRET_KEY", "Exit codes", "Stop it first"):
+        assert word in output
