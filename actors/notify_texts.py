@@ -1,7 +1,8 @@
 """Text messages: the part of the notify actor that hands them over.
 
-They are letters like mails, in one line: the last thing in it, and how many there are besides. What one says, and to which number, is settled when it goes: whoever has changed or cleared
-their number by then, or has been erased, is not written to at the old one.
+They are letters like mails, in one line: the last thing in it, and how many there are besides. What one says, and to
+which number, is settled when it goes: whoever has changed or cleared their number by then, or has been erased, is not
+written to at the old one.
 """
 
 from __future__ import annotations
