@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -116,6 +117,7 @@ class Edge:
 
     async def start(self) -> str:
         """Listen. :return: the address, `http://127.0.0.1:8080`. :raises StartError: the port is not to be had."""
+        _allow_connections()
         await self.access.watch()
         await self.live.watch()
         with suppress(Unavailable):
@@ -241,3 +243,11 @@ class Edge:
         observer.observe(seconds)
         tell = self._log.info if status >= 500 or seconds > SLOW_S else self._log.debug
         tell("http.request", method=method, route=call.route, status=status, ms=round(seconds * 1000, 1))
+
+
+def _allow_connections() -> None:
+    """Each is a file descriptor, and a shell or container lets a process have 1024 unless it asks for more: the soft
+    limit goes up to the hard one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS says that there is no limit, and has one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

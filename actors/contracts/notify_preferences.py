@@ -44,6 +44,7 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
     """By which ways someone is told of what. `password_changed` and `new_network` are mailed whatever stands here.
 
     With the daily digest, what would be mailed comes in one mail, at 8 in the morning in the person's zone.
+    Text messages go to the telephone of the account, once its address is proven.
     """
 
     channels: Channels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 import sqlite3
 import time
@@ -244,6 +245,16 @@ async def test_an_edge_that_stops_ends_its_streams(tmp_path: Path) -> None:
             async with asyncio.timeout(1):
                 await ears.ended.wait()
             assert time.monotonic() - begun < 1
+
+
+async def test_an_edge_has_as_many_connections_as_the_system_lets_it(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft // 2, hard))  # what a shell gives is less than what can be had
+    try:
+        async with house_of(tmp_path):
+            assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 # --------------------------------------------------------------------------------------------- two edges
