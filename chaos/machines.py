@@ -95,7 +95,7 @@ class Container:
     @property
     def alive(self) -> bool:
         self._container.reload()
-        return bool(self._container.status == "running")
+        return self._container.status in ("running", "restarting")
 
     def epitaph(self) -> str | None:
         return None if self.alive else f"{self._container.name} has ended: {self._container.logs(tail=5).decode()}"
@@ -184,6 +184,8 @@ class Containers:
             name=name,
             network=network,
             ports={f"{image.port}/tcp": ("127.0.0.1", port)},
+            # as a platform does: a node of RabbitMQ 4.0 may end at its start when its peers are just starting, too
+            restart_policy={"Name": "on-failure", "MaximumRetryCount": 5},
         )
         self._stack.callback(container.remove, force=True, v=True)
         for path, text in (files or {}).items():
