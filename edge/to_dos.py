@@ -31,12 +31,12 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 def beginning(name: str) -> bytes:
     """Of a calendar. :param name: shown by programs that read it."""
-    from icalendar import Calendar
+    from icalendar import Calendar, vText
 
     calendar = Calendar()
     calendar.add("version", "2.0")
     calendar.add("prodid", "-//Troupe//Tasks//EN")
-    calendar.add("x-wr-calname", name)
+    calendar.add("x-wr-calname", vText(name))  # the library takes it for no text by itself
     return bytes(calendar.to_ical()).removesuffix(END)
 
 
