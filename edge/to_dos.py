@@ -36,7 +36,7 @@ def beginning(name: str) -> bytes:
     calendar = Calendar()
     calendar.add("version", "2.0")
     calendar.add("prodid", "-//Troupe//Tasks//EN")
-    calendar.add("x-wr-calname", vText(name))  # which the library escapes only where it knows the type
+    calendar.add("x-wr-calname", vText(name))  # the library takes it for no text by itself
     return bytes(calendar.to_ical()).removesuffix(END)
 
 

@@ -143,8 +143,8 @@ async def _check_queues(source: Settings, target: Settings, names: Sequence[str]
             depth = await broker.depth(name)
             if waiting := depth["events"] + depth["dead"]:
                 raise StartError(
-                    f"{waiting} messages for {name} wait in the source's broker: start it, and stop the edge first "
-                    "and the rest when /metrics says that troupe_queue_depth is 0"
+                    f"the source's broker still has messages for {name} ({waiting}), which would be lost: start the "
+                    "source, let them be handled (troupe_queue_depth in /metrics), and stop it again"
                 )
 
 

@@ -181,7 +181,14 @@ async def test_everything_is_found_on_real_servers_and_back_again(
     place = tmp_path / "back"
     place.mkdir()
     async with World(place, {"SECRET_KEY": ""}) as back:
-        code, output, errors = await Move(to_servers.target, back)()
+        move_back = Move(to_servers.target, back)
+        code, output, errors = await move_back()
+        for _ in range(10):
+            if "still has messages" not in errors:
+                break
+            # what was published last may not have been handled when the process stopped: it says what to do
+            await (await to_servers.target.start()).stop()
+            code, output, errors = await move_back()
         assert code == 0, (output, errors)
         await house.is_found((await back.start()).address)
 

@@ -31,16 +31,12 @@ def read(task: Task) -> icalendar.Todo:
 
 
 def test_a_plain_task_to_the_letter() -> None:
-    lines = written(PLAIN).decode().split("\r\n")
-    assert lines[:5] == [
+    assert written(PLAIN).decode().split("\r\n") == [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
         "PRODID:-//Troupe//Tasks//EN",
         "X-WR-CALNAME:Ada\\, and others",
         "BEGIN:VTODO",
-    ]
-    assert lines[-3:] == ["END:VTODO", "END:VCALENDAR", ""]
-    assert sorted(lines[5:-3]) == [
         "CREATED:20261124T093000Z",
         "DTSTAMP:20261125T093000Z",
         "DUE:20270328T013000Z",
@@ -49,6 +45,9 @@ def test_a_plain_task_to_the_letter() -> None:
         "STATUS:NEEDS-ACTION",
         "SUMMARY:Land",
         "UID:01a20bcc-acb5-7000-971e-45359f8ce9c4",
+        "END:VTODO",
+        "END:VCALENDAR",
+        "",
     ]
 
 
@@ -74,8 +73,7 @@ def test_what_a_text_cannot_have_is_left_out() -> None:
 
 def test_a_calendar_without_tasks_is_one_too() -> None:
     calendar = icalendar.Calendar.from_ical(written())
-    name = calendar["x-wr-calname"].to_ical()
-    assert (name, calendar.todos, len(calendar.subcomponents)) == (b"Ada\\, and others", [], 1)
+    assert (calendar.todos, len(calendar.subcomponents)) == ([], 1)
 
 
 @pytest.mark.parametrize(
