@@ -256,7 +256,7 @@ async def test_a_board_becomes_a_project_with_all_that_hangs_on_its_cards(import
     assert (result.status, result.total, result.created, result.skipped, result.done) == ("done", 5, 4, 0, 5)
     (fault,) = result.errors
     assert (fault.line, "tomorrow" in fault.detail or "due" in fault.detail) == (
-        FULL[: FULL.index(b'"name": "Broken"')].count(b"\n") - 1, True,
+        FULL[: FULL.index(b'"name": "Broken"')].count(b"\n") - 2, True,
     )  # fmt: skip
     tasks = {each.title: each for each in await importers.tasks_in(project.id)}
     brass, leave, first, second = (tasks[title] for title in ("Order brass", "Leave", "First", "Second"))
