@@ -117,7 +117,9 @@ async def test_a_date_that_cannot_be_read_stands_in_the_description_and_is_told_
 
 
 async def test_names_of_columns_may_be_mapped_and_the_header_says_what_separates() -> None:
-    (found,) = await read("Art;Inhalt;Prio\ntask;Land;1\n", mapping={"Art": "TYPE", "Inhalt": "CONTENT", "Prio": "PRIORITY"})
+    (found,) = await read(
+        "Art;Inhalt;Prio\ntask;Land;1\n", mapping={"Art": "TYPE", "Inhalt": "CONTENT", "Prio": "PRIORITY"}
+    )
     assert isinstance(found, ImportedTask)
     assert (found.title, found.priority) == ("Land", 4)
 

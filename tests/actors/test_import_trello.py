@@ -12,7 +12,7 @@ import pytest
 from actors.contracts.task_import import ImportFault
 from actors.contracts.task_project import ListProjects
 from actors.imports import trello
-from actors.imports.item import Found, ImportedTask, Remark, Unreadable
+from actors.imports.item import Found, ImportedComments, ImportedTask, Remark, Unreadable
 from actors.imports.json_elements import LARGEST
 from tests.actors.importing import Importers
 
@@ -200,8 +200,9 @@ async def test_broken_checklists_and_comments_cost_no_card() -> None:
     assert isinstance(no_id, ImportFault)
     assert isinstance(fuel, ImportedTask)
     assert isinstance(no_comment, Remark)
-    assert (first.source, fuel.title) == (fuel.parent, "Fuel")  # type: ignore[union-attr] # a task
-    assert not isinstance(said, (Remark, ImportFault))
+    assert isinstance(first, ImportedTask)
+    assert (fuel.parent, fuel.title) == (first.source, "Fuel")
+    assert isinstance(said, ImportedComments)
 
 
 @pytest.mark.parametrize(

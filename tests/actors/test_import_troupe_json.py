@@ -152,7 +152,11 @@ async def test_an_empty_project_is_an_import_too(importers: Importers) -> None:
 async def test_files_in_pieces_are_handed_on_with_their_tasks(importers: Importers) -> None:
     whole = json.loads(await exported(importers, await full(importers)))
     task = whole["tasks"][0]["id"]
-    whole["attachments"] = [piece(1, task, b"Hello, ", 0, 12), piece(1, task, b"moon!", 7), piece(2, task, b"cut", 0, 9)]
+    whole["attachments"] = [
+        piece(1, task, b"Hello, ", 0, 12),
+        piece(1, task, b"moon!", 7),
+        piece(2, task, b"cut", 0, 9),
+    ]
     importers.events()
     result = await importers.imported(json.dumps(whole).encode(), format="troupe-json")
     (told,) = [each for each in importers.events() if isinstance(each, FileImported)]

@@ -173,7 +173,7 @@ async def test_a_file_that_is_too_large_is_left_out(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(archive, "ENTRY", 100_000)
     data = [project(task(1, attachments=[attachment(1), attachment(2)]))]
     CONTENTS.clear()
-    first, refused, taken = await read(packed(data, {"files/10": b"\0" * 200_000, "files/20": b"small"}))
+    _, refused, taken = await read(packed(data, {"files/10": b"\0" * 200_000, "files/20": b"small"}))
     assert isinstance(refused, Remark)
     assert "it has more than 100000 bytes" in refused.fault.detail
     assert isinstance(taken, FoundFile)
