@@ -49,9 +49,12 @@ _UNITS: Final = {"minute": 1, "day": 1440, "": 1}
 
 
 class _Place(msgspec.Struct):
-    """Where the reader is. :ivar above: by INDENT, from 1, the sources of the task before and those it is below."""
+    """Where the reader is.
 
-    above: list[str] = []
+    :ivar above: by INDENT, from 1, the sources of the task before and those it is below; None: it could not be taken.
+    """
+
+    above: list[str | None] = []
     last: str | None = None
     section: str = ""
     tasks: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
@@ -109,15 +112,15 @@ def _row(row: Mapping[str, str], line: int, place: _Place) -> list[Found]:
 
 def _task(row: Mapping[str, str], line: int, place: _Place) -> list[Found]:
     place.last = None  # notes on what cannot be taken go with it
+    indent = 1
     try:
+        indent = _indent(row["INDENT"])
         if row["PRIORITY"] not in PRIORITIES:
             raise ValueError("PRIORITY must be a number from 1 to 4")
-        indent = int(row["INDENT"] or "1")
-        if not 1 <= indent <= DEEPEST:
-            raise ValueError(f"INDENT must be a number from 1 to {DEEPEST}")
         if not one_line(row["CONTENT"], 500):
             raise ValueError("CONTENT says nothing")
     except ValueError as error:
+        place.above = _beside(place.above, indent)  # what lies below it comes higher, and not below another task
         return [broken(line, "a task", error)]
     found = list[Found]()
     marked = _LABELS.search(row["CONTENT"])
@@ -125,8 +128,8 @@ def _task(row: Mapping[str, str], line: int, place: _Place) -> list[Found]:
     labels = [word[1:] for word in marked[0].split()] if marked and marked.start() else []
     named, description = titled(content, row["DESCRIPTION"], "")
     due_at, description = _due(row, line, description, found)
-    above = place.above[: indent - 1]
-    parent = above[-1] if above else None
+    above = _beside(place.above, indent)
+    parent = next((each for each in reversed(above) if each is not None), None)
     place.tasks[parent or "", named] += 1
     source = known_by("todoist", parent, named, place.tasks[parent or "", named])
     place.above, place.last = [*above, source], source
@@ -144,6 +147,18 @@ def _task(row: Mapping[str, str], line: int, place: _Place) -> list[Found]:
         parent=parent,
     )
     return [task, *found]
+
+
+def _indent(text: str) -> int:
+    """:raises ValueError: it is none."""
+    if text and not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= DEEPEST):
+        raise ValueError(f"INDENT must be a number from 1 to {DEEPEST}")
+    return int(text or "1")
+
+
+def _beside(above: list[str | None], indent: int) -> list[str | None]:
+    """What a task of this INDENT may be below: one place for each that is smaller."""
+    return [*above[: indent - 1], *[None] * (indent - 1 - len(above))]
 
 
 def _due(row: Mapping[str, str], line: int, description: str, found: list[Found]) -> tuple[int | None, str]:
