@@ -215,13 +215,15 @@ class Result(msgspec.Struct):
 async def play(each: Row, lab: Lab, *, short: bool, say: Callable[[str], None] = lambda _: None) -> Result:
     """Play one row, whatever happens in it.
 
-    One that fails by its times alone, while the machine was too busy to tell times, is played again, `TRIES` in all.
+    One that fails by its times alone is played again, `TRIES` in all, when the machine was too busy to tell times; a
+    short one in any case, for machines that are not made for measuring play it.
     """
     for _ in range(TRIES - 1):
         result = await play_once(each, lab, short=short)
-        if result.outcome != "fail" or result.lag_s <= LAG_S or result.lost or result.duplicated or result.unexpected:
+        by_times = not (result.lost or result.duplicated or result.unexpected)
+        if result.outcome != "fail" or not by_times or not (short or result.lag_s > LAG_S):
             return result
-        say(f"    the machine was busy ({'; '.join(result.complaints)}): once more")
+        say(f"    by its times alone ({'; '.join(result.complaints)}): once more")
     return await play_once(each, lab, short=short)
 
 
