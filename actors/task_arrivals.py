@@ -109,12 +109,10 @@ async def bring(
     if new:
         made = await _make(new, board, here, done, arriving, project_id, records, ctx)
         here |= {source: Counterpart(id, arriving.id) for source, id in made.items()}
-    if known:
-        later, faults = await _later_comments(
-            lines, {each: here[each] for each in known if each in here}, records, quotas
-        )
-        done.faults += faults
-        await _add_comments(later, records, ctx)
+    rest = [line for line in lines if not isinstance(line, ImportedTask) or line.source in known]
+    later, faults = await _later_comments(rest, here, records, quotas)
+    done.faults += faults
+    await _add_comments(later, records, ctx)
     for line in lines:
         if isinstance(line, ImportedFile) and line.of in here:
             ctx.emit(_imported(line, here[line.of].task_id, arriving, ctx))

@@ -19,9 +19,7 @@ async def pieces(content: bytes, size: int = 7) -> AsyncIterator[bytes]:
         yield content[start : start + size]
 
 
-async def read(
-    content: bytes | str, size: int = 7, mapping: Mapping[str, str] | None = None
-) -> list[Found]:
+async def read(content: bytes | str, size: int = 7, mapping: Mapping[str, str] | None = None) -> list[Found]:
     octets = content.encode() if isinstance(content, str) else content
     return [each async for each in table.read(lambda: pieces(octets, size), mapping or {})]
 
