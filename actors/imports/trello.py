@@ -54,7 +54,7 @@ class _List(msgspec.Struct, frozen=True):
 
 
 class _Member(msgspec.Struct, frozen=True, rename="camel"):
-    id: _Id
+    id: str = ""
     full_name: str | None = None
     username: str | None = None
 
