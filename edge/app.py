@@ -165,9 +165,18 @@ class Edge:
                 )
             elif route.everyone is not None:
                 endpoint = self._everyone(route, route.everyone, client, key)
+            elif route.exports:
+                endpoint = ExportEndpoint(
+                    route,
+                    blobs=blobs,
+                    client=client,
+                    gate=gate,
+                    key=key,
+                    body_limit=settings.body_limit,
+                    deadline_max_s=longest,
+                )
             else:
-                kind = ExportEndpoint if route.exports else ActorEndpoint
-                endpoint = kind(
+                endpoint = ActorEndpoint(
                     route, client=client, gate=gate, key=key, body_limit=settings.body_limit, deadline_max_s=longest
                 )
             self._router.add(route.method, route.path, endpoint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
@@ -11,11 +12,14 @@ from aiohttp import web
 from edge.answer import LAST_CHUNK, Answer, chunk, takes_chunks
 from edge.call import Call
 from edge.endpoint import BUDGET_S, ActorEndpoint
+from edge.export_files import attached
 from edge.exports import MEDIA_TYPES, pieces
 from edge.headers import budget_ms
 from edge.problems import of_failed, of_unavailable
+from edge.route import Route
 from runtime.errors import Refusal, TroupeError, Unavailable
-from runtime.message import Query, failed
+from runtime.message import Grant, Query, failed
+from runtime.ports import Blobs
 from runtime.telemetry import logger
 
 Reply = TypeVar("Reply")
@@ -26,7 +30,14 @@ ASKED: Final = "task"
 
 class ExportEndpoint(ActorEndpoint):
     """Answers with a project as a file. What is wrong before its first piece is a problem document; later, only an
-    end that is missing can tell the client."""
+    end that is missing can tell the client.
+
+    :param blobs: where attachments are.
+    """
+
+    def __init__(self, route: Route, *, blobs: Blobs, **surroundings: Any) -> None:
+        super().__init__(route, **surroundings)
+        self._blobs = blobs
 
     async def answer(self, call: Call) -> Answer:
         """:raises Problem: any answer that is no success."""
@@ -34,14 +45,14 @@ class ExportEndpoint(ActorEndpoint):
         message: Any = self._binder.bind(call.values, call.parameters, call.request.headers, b"")
         budget = budget_ms(call.request.headers, default_s=BUDGET_S, longest_s=self._deadline_max_s)
 
-        async def ask(query: Query[Reply], /) -> Reply:
+        async def ask(query: Query[Reply], /, *, grants: Sequence[Grant] = ()) -> Reply:
             return await self._client.ask(
-                query, caller=caller, budget_ms=budget, request_id=call.request_id, trace=call.trace
+                query, caller=caller, budget_ms=budget, grants=grants, request_id=call.request_id, trace=call.trace
             )
 
         try:
             project = await ask(message.project())
-            file = pieces(ask, project, message.format)
+            file = pieces(ask, partial(attached, ask, self._blobs), project, message.format)
             first = await anext(file)
         except Refusal as refusal:
             raise of_failed(failed(refusal), ASKED, replayed=False) from None

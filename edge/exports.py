@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from actors.contracts.task import ListTasks, Task
 from actors.contracts.task_comment import Comment, ListComments
 from actors.contracts.task_label import Label, ListLabels
 from actors.contracts.task_project import ListMembers, Member, Project
+from edge.export_files import Ask, ExportedPiece
 from edge.to_dos import END, NOTHING, beginning, to_dos
 from runtime.message import Page, Query
 
 Item = TypeVar("Item")
-Reply = TypeVar("Reply")
 
 ExportFormat = Literal["json", "csv", "ics"]
 
@@ -51,40 +52,50 @@ class ExportedTask(Task, frozen=True, kw_only=True):
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """A project with all that is in it, but for its trash."""
+    """A project with all that is in it, but for its trash; files of tasks come last, where there are any."""
 
     project: Project
     members: list[Member]
     labels: list[Label]
     tasks: list[ExportedTask]
+    attachments: list[ExportedPiece] | UnsetType = UNSET
 
 
-class Ask(Protocol):
-    """Asks an actor, as the caller."""
-
-    def __call__(self, query: Query[Reply], /) -> Awaitable[Reply]: ...
+Files = Callable[[Sequence[str]], AsyncIterator[ExportedPiece]]
+"""Tasks → all that is attached to them."""
 
 
-async def pieces(ask: Ask, project: Project, format: ExportFormat) -> AsyncGenerator[bytes, None]:
+async def pieces(ask: Ask, files: Files, project: Project, format: ExportFormat) -> AsyncGenerator[bytes, None]:
     """The file. :raises TroupeError: what asking raises."""
     members = [each async for each in _all(ask, lambda cursor: ListMembers(id=project.id, limit=PAGE, cursor=cursor))]
     labels = [each async for each in _all(ask, lambda cursor: ListLabels(id=project.id, limit=PAGE, cursor=cursor))]
-    writer = {"json": _json, "csv": _csv, "ics": _ics}[format]
-    async for piece in writer(ask, project, members, labels):
+    if format == "json":
+        written = _json(ask, files, project, members, labels)
+    else:
+        written = {"csv": _csv, "ics": _ics}[format](ask, project, members, labels)
+    async for piece in written:
         yield piece
 
 
-async def _json(ask: Ask, project: Project, members: Sequence[Member], labels: Sequence[Label]) -> AsyncIterator[bytes]:
+async def _json(
+    ask: Ask, files: Files, project: Project, members: Sequence[Member], labels: Sequence[Label]
+) -> AsyncIterator[bytes]:
     encode = msgspec.json.encode
     yield b'{"project":' + encode(project) + b',"members":' + encode(members) + b',"labels":' + encode(labels)
-    before = b',"tasks":['
+    before, with_files = b',"tasks":[', list[str]()
     async for tasks in _tasks(ask, project):
+        with_files += [task.id for task in tasks if task.attachment_count]
         for first in range(0, len(tasks), AT_ONCE):
             some = tasks[first : first + AT_ONCE]
             for task, comments in zip(some, await asyncio.gather(*(_said(ask, each) for each in some)), strict=True):
                 yield before + encode(ExportedTask(**msgspec.structs.asdict(task), comments=comments))
                 before = b","
-    yield (before if before != b"," else b"") + b"]}"
+    yield (before if before != b"," else b"") + b"]"
+    before = b',"attachments":['
+    async for piece in files(with_files):
+        yield before + encode(piece)
+        before = b","
+    yield b"]}" if before == b"," else b"}"
 
 
 async def _csv(ask: Ask, project: Project, members: Sequence[Member], labels: Sequence[Label]) -> AsyncIterator[bytes]:

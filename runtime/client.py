@@ -128,6 +128,7 @@ class Client:
         caller: Caller = ANONYMOUS,
         id: str | None = None,
         budget_ms: int = 10_000,
+        grants: Sequence[Grant] = (),
         request_id: str | None = None,
         trace: str | None = None,
     ) -> R:
@@ -137,7 +138,14 @@ class Client:
         :raises Unavailable: no broker, no actor, or no answer in time.
         """
         outcome = await self.ask_raw(
-            message, to=to, caller=caller, id=id, budget_ms=budget_ms, request_id=request_id, trace=trace
+            message,
+            to=to,
+            caller=caller,
+            id=id,
+            budget_ms=budget_ms,
+            grants=tuple(grants),
+            request_id=request_id,
+            trace=trace,
         )
         if isinstance(outcome.reply, Failed):
             raise raised(outcome.reply)

@@ -79,7 +79,7 @@ def broken(element_line: int, which: str, error: Exception) -> ImportFault:
 
 def titled(text: str, description: str, otherwise: str) -> tuple[str, str]:
     """Title and description: of a title that is too long for one, the description has all."""
-    title = one_line(text, 500).strip() or otherwise
+    title = one_line(text, 500) or otherwise
     return title, plain_text(f"{text}\n\n{description}".strip() if len(text) > 500 else description)
 
 

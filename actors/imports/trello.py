@@ -54,7 +54,7 @@ class _List(msgspec.Struct, frozen=True):
 
 
 class _Member(msgspec.Struct, frozen=True, rename="camel"):
-    id: _Id
+    id: str = ""
     full_name: str | None = None
     username: str | None = None
 
@@ -123,11 +123,15 @@ class _Action(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Board(msgspec.Struct):
-    """What cards refer to. :ivar lists: id → list. :ivar members: id → who that may be here."""
+    """What cards and their items refer to.
+
+    :ivar lists: id → list. :ivar members: id → who that may be here. :ivar places: card → where it stands.
+    """
 
     lists: dict[str, _List] = {}
     members: dict[str, Person] = {}
     labels: list[ImportedLabel] = []
+    places: dict[str, str] = {}
     description: str = ""
 
 
@@ -204,6 +208,7 @@ def _card(card: _Card, board: _Board, mapping: Mapping[str, str]) -> ImportedTas
         _made(card.id),
         None if card.date_last_activity is None else moment(card.date_last_activity),
     )
+    place = board.places[card.id] = sorted_as(card.pos)
     remind_at = []
     if due_at is not None and card.due_reminder is not None and 0 <= card.due_reminder <= 1e6:
         remind_at = [max(0, due_at - round(card.due_reminder) * 60_000)]
@@ -218,7 +223,7 @@ def _card(card: _Card, board: _Board, mapping: Mapping[str, str]) -> ImportedTas
         start_at=None if card.start is None else moment(card.start),
         due_at=due_at,
         remind_at=remind_at,
-        position=sorted_as(card.pos),
+        position=place,
         created_at=updated_at if created_at is None else created_at,
         updated_at=updated_at,
         completed_at=_completed(status, [card.date_completed, card.date_closed, card.date_last_activity]),
@@ -251,7 +256,7 @@ def _item(item: _Item, checklist: _Checklist, board: _Board) -> ImportedTask:
         assignees=[board.members[item.id_member]] if item.id_member in board.members else [],
         due_at=None if item.due is None else moment(item.due),
         parent=known_by("trello", checklist.id_card),
-        position=sorted_as(checklist.pos, item.pos),
+        position=board.places.get(checklist.id_card, "") + sorted_as(checklist.pos, item.pos),
         created_at=created_at,
         completed_at=created_at if status == "done" else None,
     )

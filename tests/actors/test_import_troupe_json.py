@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -18,7 +18,9 @@ from actors.contracts.task_relation import RelateTask
 from actors.imports import troupe_json
 from actors.imports.item import Found, ImportedTask, Unreadable
 from actors.imports.json_elements import LARGEST
+from edge.export_files import ExportedPiece
 from edge.exports import pieces
+from runtime.message import Grant
 from tests.actors.importing import Importers
 
 DUE = "2026-12-24T09:00:00.000Z"
@@ -27,10 +29,14 @@ DUE = "2026-12-24T09:00:00.000Z"
 async def exported(importers: Importers, project: Project) -> bytes:
     """The file that the edge would send to Ada."""
 
-    async def ask(query: Any) -> Any:
-        return await importers.stage.ask(query, caller=importers.ada)
+    async def ask(query: Any, *, grants: Sequence[Grant] = ()) -> Any:
+        return await importers.stage.ask(query, caller=importers.ada, grants=grants)
 
-    return b"".join([piece async for piece in pieces(ask, project, "json")])
+    async def no_files(task_ids: Sequence[str]) -> AsyncIterator[ExportedPiece]:
+        return
+        yield
+
+    return b"".join([piece async for piece in pieces(ask, no_files, project, "json")])
 
 
 async def full(importers: Importers) -> Project:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,14 +22,20 @@ from runtime.message import Request
 from runtime.testing import Stage
 from tests.actors.company import Company
 from tests.actors.conftest import schemas
+from tests.actors.importing import Importers, archive, comment, issue
 
 QUOTA = 3
 
 
 @pytest.fixture(scope="module")
-async def small(database: str | None, run_id: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("imports")
+
+
+@pytest.fixture(scope="module")
+async def small(database: str | None, run_id: str, folder: Path) -> AsyncIterator[Stage]:
     settings = Settings(
-        blob_url=f"file:{tmp_path_factory.mktemp('imports')}",
+        blob_url=f"file:{folder}",
         quota_projects_per_user=QUOTA,
         quota_tasks_per_project=QUOTA,
         quota_comments_per_task=QUOTA,
@@ -115,3 +122,30 @@ async def test_b84_a_hundred_at_the_last_comment_are_one(company: Company) -> No
     assert await successes(company.stage, company.ada, commands) == 1
     await company.stage.ask(DeleteComment(id=said[0].id), caller=company.ada)
     await company.stage.ask(AddComment(id=task.id, body="again"), caller=company.ada)
+
+
+async def test_an_import_beyond_the_quotas_ends_with_clear_faults(small: Stage, folder: Path) -> None:
+    importers = Importers(small, connect.blobs(Settings(blob_url=f"file:{folder}")))
+    await importers.blobs.open()
+    project = await importers.project()
+    said = [comment(f"Yes {n}") for n in range(QUOTA + 2)]
+    content = archive(issue(1, comments=said), *(issue(n) for n in range(2, QUOTA + 1)))
+    dry = await importers.imported(content, project.id, dry_run=True)
+    done = await importers.imported(content, project.id)
+    for result in (dry, done):
+        assert (result.status, result.created) == ("done", QUOTA)
+        assert [each.detail for each in result.errors] == [f"a task may have {QUOTA} comments; the others are left out"]
+    assert [task.comment_count for task in await importers.tasks_in(project.id)] == [QUOTA, 0, 0]
+    for dry_run in (True, False):
+        grown = archive(issue(1, comments=[*said[1:], comment("Late")]), issue(8), issue(9))
+        full = await importers.imported(grown, project.id, dry_run=dry_run)
+        assert (full.status, full.created) == ("failed", 0)
+        assert "a project may have 3 tasks" in full.errors[0].detail
+    later = archive(issue(2, comments=[comment(f"No {n}") for n in range(2)]))
+    assert (await importers.imported(later, project.id)).errors == []
+    last = archive(issue(2, comments=[comment(f"Once more {n}", "eve") for n in range(2)]))
+    for dry_run in (True, False):
+        more = await importers.imported(last, project.id, dry_run=dry_run)
+        assert (more.status, len(more.errors)) == ("done", 1)
+    anew = await importers.imported(archive(*(issue(n) for n in range(QUOTA + 1))), dry_run=True)
+    assert (anew.status, anew.created) == ("done", QUOTA), "issue 0 is none"

@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 import tracemalloc
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,10 +18,11 @@ import pytest
 from actors.contracts.task import ListTasks, Task
 from actors.contracts.task_label import Label, ListLabels
 from actors.contracts.task_project import GetProject, ListMembers, Member, Project
+from edge.export_files import ExportedPiece
 from edge.exports import COLUMNS, TASKS, pieces
 from runtime.actor import Actor, handles
 from runtime.context import Context
-from runtime.message import Page, decoder, encode
+from runtime.message import Grant, Page, decoder, encode
 from tests.edge.key_keeper import KeyKeeper, NoRecords
 from tests.edge.stand import edge_of
 from tests.edge.whole_house import House, house_of
@@ -228,6 +229,12 @@ async def test_what_breaks_off_has_no_end(tmp_path: Path, format: str) -> None:
                 await response.read()
 
 
+async def none_attached(task_ids: Sequence[str]) -> AsyncIterator[ExportedPiece]:
+    for _ in task_ids:
+        raise AssertionError("no task of these has a file")
+        yield
+
+
 async def test_memory_does_not_grow_with_the_project(ada: Api) -> None:
     """What asks is a stand-in for the actor that answers as many pages as one likes."""
     own = await made(ada, "/v1/projects", name="Apollo")
@@ -236,7 +243,7 @@ async def test_memory_does_not_grow_with_the_project(ada: Api) -> None:
     page = encode({"items": [task] * TASKS, "next_cursor": "more"})
     left = 200
 
-    async def ask(query: Any) -> Any:
+    async def ask(query: Any, /, *, grants: Sequence[Grant] = ()) -> Any:
         nonlocal left
         if not isinstance(query, ListTasks):
             return Page([])
@@ -246,7 +253,7 @@ async def test_memory_does_not_grow_with_the_project(ada: Api) -> None:
 
     tracemalloc.start()
     total = 0
-    async for piece in pieces(ask, project, "json"):
+    async for piece in pieces(ask, none_attached, project, "json"):
         total += len(piece)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -1,0 +1,187 @@
+"""A project as JSON, imported elsewhere: it is the same, but for what is somebody's or somewhere's own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from edge.export_files import PIECE
+from tests.edge.whole_house import House, Uploader, house_of
+
+FORMAT = ("format", None, b"troupe-json")
+DUE = "2026-12-24T09:00:00.000Z"
+
+
+@pytest.fixture(scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    async with house_of(tmp_path_factory.mktemp("trips"), rate_limits="off") as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+async def ada(house: House) -> Uploader:
+    return await house.person()
+
+
+async def made(person: Uploader, path: str, **fields: Any) -> Any:
+    answer = await person.api("POST", path, fields)
+    assert answer.status == 201, answer
+    return answer.json
+
+
+async def exported(person: Uploader, project_id: str) -> bytes:
+    answer = await person("GET", f"/v1/projects/{project_id}/export?format=json")
+    assert answer.status == 200, answer
+    return answer.body
+
+
+async def imported(person: Uploader, content: bytes, *parts: tuple[str, None, bytes]) -> Any:
+    return await person.ended(await person.send_import([FORMAT, *parts, ("file", "a.json", content)]))
+
+
+def essence(content: bytes) -> Any:
+    """Without ids, versions, places that are told by the order, and who it was."""
+    whole = json.loads(content)
+    numbers = {task["id"]: task["number"] for task in whole["tasks"]}
+    labels = {label["id"]: label["name"] for label in whole["labels"]}
+    tasks = []
+    for task in sorted(whole["tasks"], key=lambda each: each["position"]):
+        kept = {name: task[name] for name in (
+            "number", "title", "description", "status", "priority", "start_at", "due_at", "remind_at", "recurrence",
+            "estimate_minutes", "comment_count", "attachment_count", "created_at", "updated_at", "completed_at",
+        )}  # fmt: skip
+        kept["labels"] = sorted(labels[id] for id in task["label_ids"])
+        kept["parent"] = numbers.get(task["parent_id"])
+        kept["relations"] = sorted((each["type"], numbers[each["task_id"]]) for each in task["relations"])
+        kept["comments"] = [
+            (each["author_name"], each["body"], each["created_at"], each["updated_at"]) for each in task["comments"]
+        ]
+        kept["assigned"] = len(task["assignee_ids"])
+        tasks.append(kept)
+    files = sorted(
+        (numbers[each["task_id"]], each["filename"], each["visibility"], each["offset"], each["content"])
+        for each in whole.get("attachments", ())
+    )
+    names = sorted((label["name"], label["color"]) for label in whole["labels"])
+    project = {name: whole["project"][name] for name in ("name", "description", "key")}
+    return {"project": project, "labels": names, "tasks": tasks, "attachments": files}
+
+
+async def until(person: Uploader, project_id: str, files: int) -> bytes:
+    """The export, once all files have come."""
+    deadline = time.monotonic() + 20
+    while True:
+        content = await exported(person, project_id)
+        whole = json.loads(content)
+        came = len({each["id"] for each in whole.get("attachments", ())})
+        if came == sum(task["attachment_count"] for task in whole["tasks"]) == files:
+            return content
+        assert time.monotonic() < deadline, came
+        await asyncio.sleep(0.05)
+
+
+async def test_a_project_comes_whole_with_its_files(house: House, ada: Uploader) -> None:
+    project = await made(ada, "/v1/projects", name="Round Trip", description="There\nand back")
+    label = await made(ada, f"/v1/projects/{project['id']}/labels", name="big", color="#ff0000")
+    await made(ada, f"/v1/projects/{project['id']}/labels", name="unused")
+    common = {"project_id": project["id"]}
+    child = await made(ada, "/v1/tasks", **common, title="Child", label_ids=[label["id"]], due_at=DUE,
+                       remind_at=[DUE], recurrence={"rule": "FREQ=WEEKLY", "timezone": "Europe/Berlin"})  # fmt: skip
+    parent = await made(ada, "/v1/tasks", **common, title="Parent", status="done", assignee_ids=[ada.id])
+    third = await made(ada, "/v1/tasks", **common, title="Third", priority=4, estimate_minutes=5)
+    for method, path, fields in (
+        ("PATCH", f"/v1/tasks/{child['id']}", {"parent_id": parent["id"]}),
+        ("PUT", f"/v1/tasks/{child['id']}/relations/blocks/{third['id']}", None),
+        ("PUT", f"/v1/tasks/{parent['id']}/relations/relates/{third['id']}", None),
+        ("POST", f"/v1/tasks/{third['id']}/move", {"before_id": child["id"]}),
+        ("POST", f"/v1/tasks/{third['id']}/comments", {"body": "Mind"}),
+    ):
+        assert (await ada.api(method, path, fields)).status in {200, 201}
+    await ada.upload(b"text", "a.txt", task_id=child["id"])
+    await ada.upload(b"%PDF-1.4 " + b"x" * (2 * PIECE), "b.pdf", task_id=child["id"])
+    before = await until(ada, project["id"], 2)
+    bob = await house.person("Bob")
+    result = await imported(bob, before)
+    assert (result["status"], result["created"], result["errors"]) == ("done", 3, [])
+    elsewhere = essence(await until(bob, result["project_id"], 2))
+    here = essence(before)
+    assert [task.pop("assigned") for task in here["tasks"]] == [0, 0, 1]
+    assert [task.pop("assigned") for task in elsewhere["tasks"]] == [0, 0, 0], "Ada takes no part there"
+    assert elsewhere == here
+    again = await imported(bob, before, ("project_id", None, result["project_id"].encode()))
+    assert (again["created"], again["skipped"]) == (0, 3)
+    assert len(json.loads(await until(bob, result["project_id"], 2))["attachments"]) == 4
+    own = await imported(ada, before, ("project_id", None, project["id"].encode()))
+    assert (own["created"], own["skipped"]) == (0, 3), "what is here is known"
+
+
+async def test_a_file_that_is_not_taken_is_told_of(ada: Uploader) -> None:
+    task = {"id": "01a20bcc-acb5-7000-971e-45359f8ce9c4", "title": "Land"}
+    file: dict[str, Any] = {
+        "id": "01a20bcc-acb5-7000-971e-45359f8ce9c5",
+        "task_id": task["id"],
+        "filename": "a.html",
+        "offset": 0,
+    }
+    whole = {
+        "project": {"name": "Files"}, "members": [], "labels": [], "tasks": [task],
+        "attachments": [
+            {**file, "content": "PGh0bWw+"}, {**file, "id": file["id"][:-1] + "6", "content": "!"},
+            {**file, "id": file["id"][:-1] + "7", "content": "", "offset": 5}, {"content": 1},
+        ],
+    }  # fmt: skip
+    result = await imported(ada, json.dumps(whole).encode())
+    assert (result["status"], result["created"]) == ("done", 1)
+    deadline = time.monotonic() + 10
+    while len(errors := (await ada("GET", f"/v1/imports/{result['id']}")).json["errors"]) < 4:
+        assert time.monotonic() < deadline, errors
+        await asyncio.sleep(0.05)
+    details = " / ".join(each["detail"] for each in errors)
+    for part in ("a piece of an attachment", "no base64", "a piece of it is missing", "no kind of file"):
+        assert part in details
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=40).filter(str.strip)
+TASKS = st.lists(
+    st.fixed_dictionaries(
+        {"title": TEXTS},
+        optional={
+            "description": TEXTS,
+            "status": st.sampled_from(["todo", "in_progress", "in_review", "done", "cancelled"]),
+            "priority": st.integers(0, 4),
+            "estimate_minutes": st.integers(0, 100_000),
+            "due_at": st.sampled_from([DUE, "1999-12-31T23:59:59.999Z"]),
+        },
+    ),
+    max_size=6,
+)
+
+
+@given(tasks=TASKS, name=TEXTS, parents=st.lists(st.integers(0, 5), max_size=6), comments=st.lists(TEXTS, max_size=3))
+@settings(
+    max_examples=15, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+async def test_whatever_is_exported_is_imported_the_same(
+    house: House, ada: Uploader, tasks: list[Any], name: str, parents: list[int], comments: list[str]
+) -> None:
+    project = await made(ada, "/v1/projects", name="Trip", description=name)
+    ids = [(await made(ada, "/v1/tasks", project_id=project["id"], **fields))["id"] for fields in tasks]
+    for child, parent in zip(ids, parents, strict=False):
+        if parent < len(ids):  # a circle is refused, and then there is none
+            await ada.api("PATCH", f"/v1/tasks/{child}", {"parent_id": ids[parent]})
+    for id, body in zip(ids, comments, strict=False):
+        await made(ada, f"/v1/tasks/{id}/comments", body=body)
+    before = await exported(ada, project["id"])
+    result = await imported(ada, before)
+    assert (result["status"], result["errors"]) == ("done", [])
+    after, was = essence(await exported(ada, result["project_id"])), essence(before)
+    assert (after.pop("project")["description"], after) == (was.pop("project")["description"], was)
+    assert (await ada.api("DELETE", f"/v1/projects/{result['project_id']}")).status == 204
