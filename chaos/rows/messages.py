@@ -10,6 +10,7 @@ from chaos import house as houses
 from chaos.ferry import Ferry
 from chaos.row import errors, only, row
 from chaos.scene import Scene
+from runtime.client import COPIES
 from runtime.suspects import CRASHES
 from tests.system.oracle import DEADLINE_S
 
@@ -74,7 +75,8 @@ async def poison(scene: Scene) -> None:
     scene.note(f"answered with {answer.status} after {deaths} deaths; dead letters: {len(dead)}")
     scene.expect(answer.status in (500, 503, 504), f"it was answered with {answer.status}")
     scene.expect([line.split()[1] for line in dead] == ["delete_task"], f"dead letters: {dead}")
-    scene.expect(deaths <= CRASHES, f"it took {deaths} processes down")
+    # three times it is on trial; copies of its hedge may be in hand elsewhere before the first trial is written down
+    scene.expect(deaths <= CRASHES + COPIES, f"it took {deaths} processes down")
 
 
 @row("F41", "malformed messages in every queue", errors(0), "dead letters, no crash")
