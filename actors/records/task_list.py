@@ -248,11 +248,13 @@ class _Pages:
         """Of each project the task with that number in the list; the nearest of these, with their projects."""
         conditions = self._conditions()
         members = self._members(conditions, projects)
+        # found apart, since PostgreSQL would look for each twice: once to ask whether it has looked for it before
         rows = await self._session.fetch(
-            f"select f.project_id, f.id, {self._order.sql.format(t='f')} as place from member m cross join task f"  # noqa: S608 # likewise
-            f" where {members} and f.id = (select x.id from task x where x.project_id = m.project_id"
-            f" and {conditions.of('x')} order by {self._order.by('x')} limit 1 offset (select {number - 1}))"
-            f" order by {self._order.by('f')} limit {limit}",
+            f"with n as materialized (select (select x.id from task x where x.project_id = m.project_id"  # noqa: S608 # likewise
+            f" and {conditions.of('x')} order by {self._order.by('x')} limit 1 offset (select {number - 1})) as id"
+            f" from member m where {members})"
+            f" select f.project_id, f.id, {self._order.sql.format(t='f')} as place from n cross join task f"
+            f" where f.id = n.id order by {self._order.by('f')} limit {limit}",
             *conditions.args,
         )
         return [(row["project_id"], (row["place"], row["id"])) for row in rows]
