@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 import msgspec
@@ -56,12 +57,19 @@ from actors.task_series import with_occurrences
 from actors.task_summary import Summary
 from runtime.actor import Actor, every, handles
 from runtime.context import Context, ManyContext
-from runtime.errors import Fault, Invalid, Refusal
+from runtime.errors import Fault, Invalid, Overloaded, Refusal
 from runtime.message import Grant, Page, Tick, encode
 from runtime.ports import Blobs
 
 LIST_S: Final = 1.0
-"""Seconds that a page of combined filters may take; whose takes longer is told how to ask for less."""
+"""Seconds that a page of combined filters or of a search may take; whose takes longer is told how to ask for less."""
+
+BROAD: Final = 3
+"""Lists that a process looks up at once where one may take long: fewer than it has connections, so that the others are
+left to what is quick."""
+
+TURN_S: Final = 2.0
+"""Seconds that such a list waits for its turn before it is shed."""
 
 IN_TRASH_MS: Final = 30 * 24 * 3600 * 1000
 """How long the trash keeps a task."""
@@ -101,6 +109,7 @@ class TaskActor(
         super().__init__(blobs=blobs, settings=settings)
         self._quotas = Quotas.of(settings)
         self._origin = settings.origin
+        self._turns = asyncio.Semaphore(BROAD)
 
     # ------------------------------------------------------------------------------------ attachments
 
@@ -155,15 +164,32 @@ class TaskActor(
 
     @handles
     async def list_tasks(self, query: ListTasks, ctx: Context[TaskRecords]) -> Page[Task]:
-        """Tasks of the caller's projects that meet all filters. Refuses combinations that take too long."""
+        """Tasks of the caller's projects that meet all filters. Refuses combinations and searches that take too long."""
         by = order(query.sort)
         after = place(query, query.cursor, by.key_type)
-        try:
-            async with asyncio.timeout(LIST_S if is_combined(query) else None):
-                seen = await page(ctx.records.session, query, caller_of(ctx), after)
-        except TimeoutError:
-            raise _too_much() from None
+        async with self._in_turn(query):
+            seen = await page(ctx.records.session, query, caller_of(ctx), after)
         return paged(query, query.limit, seen, Seen.view, lambda each: (by.key(each.task), each.task.id))
+
+    @asynccontextmanager
+    async def _in_turn(self, query: ListTasks) -> AsyncIterator[None]:
+        """A list that may look at many tasks is one of a few, and is not looked up for ever."""
+        uncertain = is_combined(query) or query.q is not None
+        if len(query.project_id) == 1 and not uncertain:
+            yield
+            return
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Overloaded("lists and searches come faster than they can be looked up") from None
+        try:
+            async with asyncio.timeout(LIST_S if uncertain else None):
+                yield
+        except TimeoutError:
+            raise _too_much(query) from None
+        finally:
+            self._turns.release()
 
     @handles
     async def update(self, command: UpdateTask, ctx: Context[TaskRecords]) -> Task:
@@ -214,6 +240,8 @@ async def _keep_attachments(attachments: Attachments, ctx: Context[TaskRecords])
         await note_changes([task], ctx.records, ctx.now)
 
 
-def _too_much() -> Invalid:
-    fault = Fault("?project_id", "name one project, ask for fewer things at once, or sort by created_at")
-    return Invalid("request.invalid", "too many tasks would have to be looked at", faults=(fault,))
+def _too_much(query: ListTasks) -> Invalid:
+    faults = [Fault("?project_id", "name one project, ask for fewer things at once, or sort by created_at")]
+    if query.q is not None:
+        faults.append(Fault("?q", "add a word that fewer tasks have"))
+    return Invalid("request.invalid", "too many tasks would have to be looked at", faults=tuple(faults))

@@ -30,6 +30,8 @@ class Filter(msgspec.Struct, frozen=True):
     :param ordered: by column, what the index of a list ordered by that knows of it, besides; `{key}` is its key.
     :param indexed: the same as an index of each project has it.
     :param ids: a statement for the ids of the tasks that meet it.
+    :param read_whole: the index behind `ids` gives none of them before it has read all; so the database is asked what
+        it expects, before they are counted.
     """
 
     text: str
@@ -37,6 +39,7 @@ class Filter(msgspec.Struct, frozen=True):
     ordered: Mapping[str, str] = {}
     indexed: str | None = None
     ids: str | None = None
+    read_whole: bool = False
 
 
 class Conditions:
@@ -128,7 +131,8 @@ def _times(query: ListTasks) -> list[Filter]:
 
 
 def _searched(search: words.Search, dialect: Literal["postgresql", "sqlite"]) -> list[Filter]:
-    rare = [Filter("", values, ids=sql) for sql, values in words.look_ups(search, dialect)]
+    whole = dialect == "postgresql"  # GIN gives a bitmap; FTS5 one task after the other
+    rare = [Filter("", values, ids=sql, read_whole=whole) for sql, values in words.look_ups(search, dialect)]
     return [*rare, *(Filter(words.HAS, [pattern]) for pattern in words.patterns(search))]
 
 

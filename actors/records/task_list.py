@@ -12,6 +12,7 @@ on the page.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -27,6 +28,10 @@ from runtime.ports import Session
 FEW: Final = (2_000, 20_000)
 """Tasks of one project that are sooner sorted than met by reading in order; and of many projects, each of which would
 be read until its first one."""
+
+FAR: Final = 2
+"""Times as many as are few: where the database expects more, there is nothing to count. It guesses from a sample, and
+what one task in fifty has is in that often enough to be guessed to a few percent."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -128,10 +133,15 @@ class _Pages:
     async def lead(self, few: tuple[int, int]) -> Filter | None:
         """A filter that few tasks meet; None: there is none."""
         of_one, of_many = few
+        led = any(each.ids is not None for each in self._filters)
+        room = int(min(of_many, await self._room())) if led else 0
         for each in self._filters:
             if each.ids is not None:
-                conditions, limit = Conditions(), of_many
-                some = f"{conditions.placed(each.ids, each.values)} limit {limit + 1}"
+                conditions, limit = Conditions(), room
+                ids = conditions.placed(each.ids, each.values)
+                if each.read_whole and await self._expected(ids, conditions) > FAR * limit:
+                    continue
+                some = f"{ids} limit {limit + 1}"
             elif each.indexed is not None and not self._query.deleted:
                 conditions = Conditions(self._user_id)
                 limit = of_one if len(set(self._query.project_id)) == 1 else of_many
@@ -148,6 +158,20 @@ class _Pages:
             if row is not None and row["found"] <= limit:
                 return each
         return None
+
+    async def _room(self) -> float:
+        """More tasks than that cannot be in the projects that are asked for; where it is for all, nobody counts."""
+        if not self._query.project_id:
+            return math.inf
+        sql = "select coalesce(sum(last_number), 0) as room from board where project_id = any($1)"
+        row = await self._session.row(sql, self._query.project_id)
+        return float(row["room"]) if row else 0.0
+
+    async def _expected(self, sql: str, conditions: Conditions) -> float:
+        """How many rows PostgreSQL believes that a statement has; it reads none of them for that."""
+        row = await self._session.row(f"explain (format json) {sql}", *conditions.args)
+        (plan,) = msgspec.json.decode(row["QUERY PLAN"] if row else b"[]")
+        return float(plan["Plan"]["Plan Rows"])
 
     async def sorted(self, lead: Filter | None, projects: Sequence[str] = (), edge: After | None = None) -> list[Seen]:
         """Of all tasks that meet the filters.
@@ -224,11 +248,13 @@ class _Pages:
         """Of each project the task with that number in the list; the nearest of these, with their projects."""
         conditions = self._conditions()
         members = self._members(conditions, projects)
+        # found apart, since PostgreSQL would look for each twice: once to ask whether it has looked for it before
         rows = await self._session.fetch(
-            f"select f.project_id, f.id, {self._order.sql.format(t='f')} as place from member m cross join task f"  # noqa: S608 # likewise
-            f" where {members} and f.id = (select x.id from task x where x.project_id = m.project_id"
-            f" and {conditions.of('x')} order by {self._order.by('x')} limit 1 offset (select {number - 1}))"
-            f" order by {self._order.by('f')} limit {limit}",
+            f"with n as materialized (select (select x.id from task x where x.project_id = m.project_id"  # noqa: S608 # likewise
+            f" and {conditions.of('x')} order by {self._order.by('x')} limit 1 offset (select {number - 1})) as id"
+            f" from member m where {members})"
+            f" select f.project_id, f.id, {self._order.sql.format(t='f')} as place from n cross join task f"
+            f" where f.id = n.id order by {self._order.by('f')} limit {limit}",
             *conditions.args,
         )
         return [(row["project_id"], (row["place"], row["id"])) for row in rows]
