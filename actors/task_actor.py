@@ -164,7 +164,7 @@ class TaskActor(
 
     @handles
     async def list_tasks(self, query: ListTasks, ctx: Context[TaskRecords]) -> Page[Task]:
-        """Tasks of the caller's projects that meet all filters. Refuses combinations and searches that take too long."""
+        """Tasks of the caller's projects that meet all filters. Refuses what takes too long."""
         by = order(query.sort)
         after = place(query, query.cursor, by.key_type)
         async with self._in_turn(query):

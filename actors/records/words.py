@@ -71,7 +71,8 @@ def patterns(search: Search) -> list[str]:
 # nothing in folded words means anything to `like`
 HAS: Final = (
     "(' ' || {t}.words || ' ' like {0}"
-    " or {t}.comment_count > 0 and exists (select 1 from comment c where c.task_id = {t}.id and ' ' || c.words || ' ' like {0}))"
+    " or {t}.comment_count > 0"
+    " and exists (select 1 from comment c where c.task_id = {t}.id and ' ' || c.words || ' ' like {0}))"
 )
 """A condition on the task `{t}` for the pattern `{0}`."""
 
