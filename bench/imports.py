@@ -19,9 +19,9 @@ from typing import Any, Final
 
 import aiohttp
 
+from bench.processes import resident_mib
 from tests.edge.whole_house import Uploader
 from tests.servers.processes import free_port
-from tests.system.test_media_memory import resident
 from tests.system.world import Api, World
 
 MIB = 1 << 20
@@ -103,11 +103,11 @@ async def one(name: str, content: bytes) -> Iterator[str]:
             small = [("format", None, name.encode()), ("file", "a", FORMATS[name](8000))]
             await ada.ended(await ada.send_import(small))  # what the first one loads is no growth
             await asyncio.sleep(2)
-            idle = highest = resident(running.process.pid)
+            idle = highest = resident_mib(running.process.pid)
             begun = time.monotonic()
             answer = await ada.send_import([("format", None, name.encode()), ("file", "a", content)])
             while True:
-                highest = max(highest, resident(running.process.pid))
+                highest = max(highest, resident_mib(running.process.pid))
                 got = await ada("GET", answer.headers["Location"])
                 if got.json["status"] in {"done", "failed"}:
                     break
@@ -116,7 +116,7 @@ async def one(name: str, content: bytes) -> Iterator[str]:
             line = f"{name:12} {len(content) / MIB:5.1f} {result['created']:7} {took:8.1f}"
             return iter(
                 [
-                    f"{line} {result['created'] / took:8.0f} {(highest - idle) / MIB:15.1f}",
+                    f"{line} {result['created'] / took:8.0f} {highest - idle:15.1f}",
                     *(f"  {error}" for error in [result["status"], *result["errors"]] if error != "done"),
                 ]
             )

@@ -6,14 +6,18 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from actors.contracts.task_import import ImportFault
 from actors.contracts.values import milliseconds
 from actors.imports.item import ImportedLabel
 from runtime.message import encode
+
+Time = Annotated[datetime, Meta(tz=True)]
+"""A time in a file; any offset."""
 
 TEXT_BYTES: Final = 65536
 _END_OF_TIME: Final = 253_402_300_800_000
@@ -51,6 +55,16 @@ def moment(time: datetime) -> int:
     if not 0 <= ms < _END_OF_TIME:
         raise ValueError(f"the time {time} lies outside of the years 1970 to 9999")
     return ms
+
+
+def when(time: datetime | None) -> int | None:
+    """As `moment`; None where the source says nothing."""
+    return None if time is None else moment(time)
+
+
+def said_by(name: str) -> str:
+    """The author of a comment."""
+    return one_line(name, 200) or "unknown"
 
 
 def text_in(head: bytes, name: str, longest: int) -> str | None:

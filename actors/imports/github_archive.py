@@ -7,21 +7,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from actors.contracts.task_import import ImportFault
-from actors.imports.cleaning import broken, hex_color, known_by, moment, one_line, plain_text, text_in
+from actors.imports.cleaning import Time, hex_color, known_by, moment, one_line, plain_text, text_in
 from actors.imports.item import Found, ImportedComment, ImportedLabel, ImportedTask, Pieces
-from actors.imports.json_elements import Element, elements
+from actors.imports.json_elements import Element, elements, made_of
 
 GHOST: Final = "ghost"
 """What GitHub calls whoever has deleted their account."""
-
-_Time = Annotated[datetime, Meta(tz=True)]
 
 
 class _Label(msgspec.Struct, frozen=True):
@@ -30,8 +27,8 @@ class _Label(msgspec.Struct, frozen=True):
 
 
 class _Comment(msgspec.Struct, frozen=True, rename="camel"):
-    created_at: _Time
-    updated_at: _Time | None = None
+    created_at: Time
+    updated_at: Time | None = None
     author: str | None = None
     body: str | None = None
 
@@ -40,9 +37,9 @@ class _Issue(msgspec.Struct, frozen=True, rename="camel"):
     number: Annotated[int, Meta(ge=1, le=1_000_000_000)]
     title: str
     state: Literal["OPEN", "CLOSED"]
-    created_at: _Time
-    updated_at: _Time | None = None
-    closed_at: _Time | None = None
+    created_at: Time
+    updated_at: Time | None = None
+    closed_at: Time | None = None
     id: str | None = None
     body: str | None = None
     labels: Annotated[list[str], Meta(max_length=1000)] = []
@@ -76,15 +73,12 @@ def _colors(element: Element) -> Mapping[str, str | None]:
 
 def _read(element: Element, repository: str, colors: Mapping[str, str | None]) -> ImportedTask | ImportFault:
     """The task, or what keeps the issue from being one."""
-    if element.too_large:
-        return ImportFault(line=element.line, detail="this issue is too large")
-    try:
-        issue = msgspec.convert(element.value, _Issue)
+
+    def make(value: Any) -> ImportedTask:
+        issue = msgspec.convert(value, _Issue)
         return msgspec.structs.replace(_task(issue, repository, colors), line=element.line)
-    except ValueError as error:  # msgspec.ValidationError is one
-        number = element.value.get("number") if isinstance(element.value, dict) else None
-        which = f"issue {number}" if isinstance(number, int) else "an issue"
-        return broken(element.line, which, error)
+
+    return made_of(element, "issue", make, called="number", of=int)
 
 
 def _task(issue: _Issue, repository: str, colors: Mapping[str, str | None]) -> ImportedTask:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Collection
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any, Final, TypeVar
 
 import ijson
 import msgspec
 from ijson.common import ObjectBuilder
 
+from actors.contracts.task_import import ImportFault
+from actors.imports.cleaning import broken, one_line
 from actors.imports.item import Unreadable
+
+Made = TypeVar("Made")
 
 LARGEST: Final = 8 << 20
 """Of one element, or of one text anywhere in the file: characters, and 64 for each value."""
@@ -39,6 +43,26 @@ class Element(msgspec.Struct, frozen=True):
     value: Any
     too_large: bool = False
     nth: int = 0
+
+
+def made_of(
+    element: Element, kind: str, make: Callable[[Any], Made], *, called: str, of: type[str | int]
+) -> Made | ImportFault:
+    """What an element becomes, or what keeps it from being that.
+
+    :param make: makes it of the value; raises ValueError, of which `msgspec.ValidationError` is one.
+    :param called: the member that tells it from others of its kind, where it is `of` that type.
+    """
+    if element.too_large:
+        return ImportFault(line=element.line, detail=f"this {kind} is too large")
+    try:
+        return make(element.value)
+    except ValueError as error:
+        name = element.value.get(called) if isinstance(element.value, dict) else None
+        which = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+        if isinstance(name, of):
+            which = f"{kind} {one_line(name, 50)!r}" if isinstance(name, str) else f"{kind} {name}"
+        return broken(element.line, which, error)
 
 
 async def elements(

@@ -15,7 +15,7 @@ from msgspec import Meta
 from actors.contracts.task import Priority, TaskStatus
 from actors.contracts.task_import import ImportFault
 from actors.contracts.values import TimeIn
-from actors.imports.cleaning import known_by, moment, one_line, plain_text, words
+from actors.imports.cleaning import known_by, one_line, plain_text, when, words
 from actors.imports.csv_lines import cells, lines, plain
 from actors.imports.item import Found, ImportedTask, Pieces, Unreadable
 
@@ -100,8 +100,7 @@ def _task(row: _Row, same: Counter[str]) -> ImportedTask:
         raise ValueError("the title says nothing")
     same[title] += 1
     times: dict[str, Any] = {
-        name: None if (time := getattr(row, name)) is None else moment(time)
-        for name in ("start_at", "due_at", "created_at", "updated_at", "completed_at")
+        name: when(getattr(row, name)) for name in ("start_at", "due_at", "created_at", "updated_at", "completed_at")
     }
     return ImportedTask(
         source=_source(row, title, same[title]),

@@ -18,7 +18,7 @@ import msgspec
 
 from actors.contracts.task_import import ImportFault
 from actors.contracts.values import is_zone
-from actors.imports.cleaning import broken, known_by, moment, one_line, plain_text, titled, words
+from actors.imports.cleaning import broken, known_by, moment, one_line, plain_text, said_by, titled, words
 from actors.imports.csv_lines import cells, lines, plain
 from actors.imports.dates import date_in
 from actors.imports.item import (
@@ -194,7 +194,7 @@ def _note(row: Mapping[str, str], line: int, place: _Place) -> list[Found]:
         return [Remark(ImportFault(line=line, detail="a note belongs to no task before it"))] if body else []
     if not body:
         return []
-    author = one_line(_NUMBERED.sub("", row["AUTHOR"]), 200) or "unknown"
+    author = said_by(_NUMBERED.sub("", row["AUTHOR"]))
     same = (place.last, author, body)
     place.notes[same] += 1
     at = None

@@ -7,7 +7,7 @@ read from the board's actions. Whatever is archived, or marked complete, is `don
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -16,7 +16,19 @@ from msgspec import Meta
 
 from actors.contracts.task import TaskStatus
 from actors.contracts.task_import import ImportFault
-from actors.imports.cleaning import broken, known_by, moment, one_line, plain_text, sorted_as, text_in, titled
+from actors.imports.cleaning import (
+    Time,
+    broken,
+    known_by,
+    moment,
+    one_line,
+    plain_text,
+    said_by,
+    sorted_as,
+    text_in,
+    titled,
+    when,
+)
 from actors.imports.item import (
     Found,
     ImportedComment,
@@ -28,10 +40,9 @@ from actors.imports.item import (
     Pieces,
     Remark,
 )
-from actors.imports.json_elements import Element, elements
+from actors.imports.json_elements import Element, elements, made_of
 from actors.imports.states import check_states, state_of
 
-_Time = Annotated[datetime, Meta(tz=True)]
 _Id = Annotated[str, Meta(min_length=1, max_length=100)]
 
 COLORS: Final[Mapping[str, str]] = {
@@ -76,13 +87,13 @@ class _Card(msgspec.Struct, frozen=True, rename="camel"):
     id_list: str = ""
     id_short: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
     closed: bool = False
-    due: _Time | None = None
+    due: Time | None = None
     due_complete: bool = False
     due_reminder: float | None = None
-    start: _Time | None = None
-    date_last_activity: _Time | None = None
-    date_completed: _Time | None = None
-    date_closed: _Time | None = None
+    start: Time | None = None
+    date_last_activity: Time | None = None
+    date_completed: Time | None = None
+    date_closed: Time | None = None
     pos: float | None = None
     id_members: Annotated[list[str], Meta(max_length=1000)] = []
     labels: Annotated[list[_Label], Meta(max_length=1000)] = []
@@ -93,7 +104,7 @@ class _Item(msgspec.Struct, frozen=True, rename="camel"):
     id: _Id
     name: str
     state: str = "incomplete"
-    due: _Time | None = None
+    due: Time | None = None
     id_member: str | None = None
     pos: float | None = None
 
@@ -112,12 +123,12 @@ class _Of(msgspec.Struct, frozen=True):
 class _Said(msgspec.Struct, frozen=True, rename="camel"):
     card: _Of
     text: str = ""
-    date_last_edited: _Time | None = None
+    date_last_edited: Time | None = None
 
 
 class _Action(msgspec.Struct, frozen=True, rename="camel"):
     id: _Id
-    date: _Time
+    date: Time
     data: _Said
     member_creator: _Member | None = None
 
@@ -184,17 +195,11 @@ async def _board(pieces: Pieces) -> _Board:
     return board
 
 
-def _read(element: Element, kind: str, make: Any) -> Found:
+def _read(element: Element, kind: str, make: Callable[[Any], ImportedTask | ImportedComments]) -> Found:
     """What an element becomes, or what keeps it from being that."""
-    if element.too_large:
-        return ImportFault(line=element.line, detail=f"this {kind} is too large")
-    try:
-        made: Found = msgspec.structs.replace(make(element.value), line=element.line)
-        return made
-    except ValueError as error:  # msgspec.ValidationError is one
-        name = element.value.get("name") if isinstance(element.value, dict) else None
-        which = f"{kind} {one_line(name, 50)!r}" if isinstance(name, str) else f"a {kind}"
-        return broken(element.line, which, error)
+    return made_of(
+        element, kind, lambda value: msgspec.structs.replace(make(value), line=element.line), called="name", of=str
+    )
 
 
 def _card(card: _Card, board: _Board, mapping: Mapping[str, str]) -> ImportedTask:
@@ -203,11 +208,7 @@ def _card(card: _Card, board: _Board, mapping: Mapping[str, str]) -> ImportedTas
     status = state_of(list_.name, mapping)
     if card.closed or card.due_complete or list_.closed:
         status = "done"
-    due_at = None if card.due is None else moment(card.due)
-    created_at, updated_at = (
-        _made(card.id),
-        None if card.date_last_activity is None else moment(card.date_last_activity),
-    )
+    due_at, created_at, updated_at = when(card.due), _made(card.id), when(card.date_last_activity)
     place = board.places[card.id] = sorted_as(card.pos)
     remind_at = []
     if due_at is not None and card.due_reminder is not None and 0 <= card.due_reminder <= 1e6:
@@ -220,7 +221,7 @@ def _card(card: _Card, board: _Board, mapping: Mapping[str, str]) -> ImportedTas
         status=status,
         labels=_labels(card.labels),
         assignees=[board.members[id] for id in card.id_members if id in board.members],
-        start_at=None if card.start is None else moment(card.start),
+        start_at=when(card.start),
         due_at=due_at,
         remind_at=remind_at,
         position=place,
@@ -254,7 +255,7 @@ def _item(item: _Item, checklist: _Checklist, board: _Board) -> ImportedTask:
         description=description,
         status=status,
         assignees=[board.members[item.id_member]] if item.id_member in board.members else [],
-        due_at=None if item.due is None else moment(item.due),
+        due_at=when(item.due),
         parent=known_by("trello", checklist.id_card),
         position=board.places.get(checklist.id_card, "") + sorted_as(checklist.pos, item.pos),
         created_at=created_at,
@@ -268,7 +269,7 @@ def _comment(value: Any) -> ImportedComments:
     edited = action.data.date_last_edited
     comment = ImportedComment(
         source=known_by("trello", action.id),
-        author=one_line(next(iter(_names(action.member_creator)), ""), 200) or "unknown",
+        author=said_by(next(iter(_names(action.member_creator)), "")),
         body=body,
         created_at=made,
         updated_at=made if edited is None else max(made, moment(edited)),

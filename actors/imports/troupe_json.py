@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -17,7 +16,7 @@ from actors.contracts.task_import import ImportFault
 from actors.contracts.task_recurrence import NewRecurrence
 from actors.contracts.task_relation import RelationKind
 from actors.contracts.values import Id, TimeIn
-from actors.imports.cleaning import broken, hex_color, moment, one_line, plain_text, text_in, titled
+from actors.imports.cleaning import broken, hex_color, moment, one_line, plain_text, said_by, text_in, titled, when
 from actors.imports.item import (
     FileBroken,
     Found,
@@ -32,7 +31,7 @@ from actors.imports.item import (
     Pieces,
     Remark,
 )
-from actors.imports.json_elements import Element, elements
+from actors.imports.json_elements import Element, elements, made_of
 
 KINDS: Final[Mapping[RelationType, RelationKind]] = {
     "blocks": "blocks",
@@ -158,14 +157,15 @@ def _keep(element: Element, names: _Names) -> None:
 
 def _read(element: Element, names: _Names) -> list[Found]:
     """The task and how it is related, or what keeps it from being one."""
-    if element.too_large:
-        return [ImportFault(line=element.line, detail="this task is too large")]
-    try:
-        task = msgspec.convert(element.value, _Task)
-        found: list[Found] = [_task(task, element.line, names)]
-    except ValueError as error:  # msgspec.ValidationError is one
-        number = element.value.get("number") if isinstance(element.value, dict) else None
-        return [broken(element.line, f"task {number}" if isinstance(number, int) else "a task", error)]
+
+    def make(value: Any) -> tuple[_Task, list[Found]]:
+        task = msgspec.convert(value, _Task)
+        return task, [_task(task, element.line, names)]
+
+    made = made_of(element, "task", make, called="number", of=int)
+    if isinstance(made, ImportFault):
+        return [made]
+    task, found = made
     for each in task.relations:
         kind = KINDS.get(each.type)
         if kind is not None and (kind != "relates" or task.id < each.task_id):
@@ -186,15 +186,15 @@ def _task(task: _Task, line: int, names: _Names) -> ImportedTask:
         estimate_minutes=task.estimate_minutes,
         labels=[names.labels[id] for id in dict.fromkeys(task.label_ids) if id in names.labels],
         assignees=[_person(id, names) for id in task.assignee_ids],
-        start_at=_ms(task.start_at),
-        due_at=_ms(task.due_at),
+        start_at=when(task.start_at),
+        due_at=when(task.due_at),
         remind_at=sorted({moment(each) for each in task.remind_at}),
         recurrence=task.recurrence,
         parent=task.parent_id,
         position=_position(task.position),
-        created_at=_ms(task.created_at),
-        updated_at=_ms(task.updated_at),
-        completed_at=_ms(task.completed_at),
+        created_at=when(task.created_at),
+        updated_at=when(task.updated_at),
+        completed_at=when(task.completed_at),
         comments=[_comment(each) for each in task.comments if plain_text(each.body)],
     )
 
@@ -202,7 +202,7 @@ def _task(task: _Task, line: int, names: _Names) -> ImportedTask:
 def _comment(comment: _Comment) -> ImportedComment:
     return ImportedComment(
         source=comment.id,
-        author=one_line(comment.author_name, 200) or "unknown",
+        author=said_by(comment.author_name),
         body=plain_text(comment.body),
         created_at=moment(comment.created_at),
         updated_at=moment(comment.updated_at or comment.created_at),
@@ -219,10 +219,6 @@ def _position(text: str | None) -> str | None:
         return None if text is None else msgspec.convert(text, Position)
     except msgspec.ValidationError:
         return None
-
-
-def _ms(time: datetime | None) -> int | None:
-    return None if time is None else moment(time)
 
 
 # ------------------------------------------------------------------------------------ attachments
@@ -281,7 +277,7 @@ async def _files(found: AsyncIterator[Element]) -> AsyncIterator[Found]:
             source=piece.id,
             filename=piece.filename[:10_000],
             visibility=piece.visibility,
-            created_at=_ms(piece.created_at),
+            created_at=when(piece.created_at),
         )
         yield FoundFile(file, reader.content(piece))
         while isinstance(reader.next, _Piece) and reader.next.id == piece.id:  # what a broken file has left

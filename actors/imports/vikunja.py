@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -18,7 +18,17 @@ from actors.contracts.task_import import ImportFault
 from actors.contracts.task_recurrence import Basis, NewRecurrence
 from actors.contracts.task_relation import RelationKind
 from actors.imports.archive import Archive, opened
-from actors.imports.cleaning import broken, hex_color, known_by, moment, one_line, plain_text, sorted_as, titled
+from actors.imports.cleaning import (
+    Time,
+    hex_color,
+    known_by,
+    one_line,
+    plain_text,
+    said_by,
+    sorted_as,
+    titled,
+    when,
+)
 from actors.imports.item import (
     Found,
     FoundFile,
@@ -32,7 +42,7 @@ from actors.imports.item import (
     Pieces,
     Remark,
 )
-from actors.imports.json_elements import Element, elements
+from actors.imports.json_elements import Element, elements, made_of
 from actors.imports.markdown import to_markdown
 from actors.imports.states import check_states, state_of
 
@@ -45,8 +55,6 @@ LINKS: Final[Mapping[str, RelationKind]] = {
 DAY_S: Final = 86_400
 HTML_LETTERS: Final = 262_144
 """Of a text with its tags; of what comes of it, 64 KiB are kept."""
-
-_Time = Annotated[datetime, Meta(tz=True)]
 
 
 class _Person(msgspec.Struct, frozen=True):
@@ -62,8 +70,8 @@ class _Label(msgspec.Struct, frozen=True):
 class _Comment(msgspec.Struct, frozen=True):
     id: int
     comment: str
-    created: _Time
-    updated: _Time | None = None
+    created: Time
+    updated: Time | None = None
     author: _Person | None = None
 
 
@@ -75,11 +83,11 @@ class _File(msgspec.Struct, frozen=True):
 class _Attachment(msgspec.Struct, frozen=True):
     id: int
     file: _File
-    created: _Time | None = None
+    created: Time | None = None
 
 
 class _Reminder(msgspec.Struct, frozen=True):
-    reminder: _Time | None = None
+    reminder: Time | None = None
 
 
 class _Other(msgspec.Struct, frozen=True):
@@ -92,10 +100,10 @@ class _Task(msgspec.Struct, frozen=True, kw_only=True):
     index: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
     description: str = ""
     done: bool = False
-    done_at: _Time | None = None
-    start_date: _Time | None = None
-    due_date: _Time | None = None
-    end_date: _Time | None = None
+    done_at: Time | None = None
+    start_date: Time | None = None
+    due_date: Time | None = None
+    end_date: Time | None = None
     reminders: list[_Reminder] | None = None
     repeat_after: int = 0
     repeat_mode: int = 0
@@ -107,8 +115,8 @@ class _Task(msgspec.Struct, frozen=True, kw_only=True):
     comments: list[_Comment] | None = None
     bucket_id: int = 0
     position: float | None = None
-    created: _Time | None = None
-    updated: _Time | None = None
+    created: Time | None = None
+    updated: Time | None = None
 
 
 class _Bucket(msgspec.Struct, frozen=True):
@@ -181,15 +189,16 @@ def _read(
     element: Element, account: _Account, mapping: Mapping[str, str], label: str, archive: Archive
 ) -> Sequence[Found]:
     """The task with what hangs on it, or what keeps it from being one. :param label: with its project's name."""
-    if element.too_large:
-        return [ImportFault(line=element.line, detail="this task is too large")]
-    try:
-        task = msgspec.convert(element.value, _Task)
-        found: list[Found] = [_task(task, element.line, account, mapping, label)]
+
+    def make(value: Any) -> tuple[_Task, list[Found], list[ImportedFile]]:
+        task = msgspec.convert(value, _Task)
         files = [_file(each, task, element.line) for each in task.attachments or ()]
-    except ValueError as error:  # msgspec.ValidationError is one
-        id = element.value.get("id") if isinstance(element.value, dict) else None
-        return [broken(element.line, f"task {id}" if isinstance(id, int) else "a task", error)]
+        return task, [_task(task, element.line, account, mapping, label)], files
+
+    made = made_of(element, "task", make, called="id", of=int)
+    if isinstance(made, ImportFault):
+        return [made]
+    task, found, files = made
     for attachment, file in zip(task.attachments or (), files, strict=True):
         name = f"files/{attachment.file.id}"
         if (why := archive.refusal(name)) is not None:
@@ -244,7 +253,7 @@ def _comment(comment: _Comment) -> ImportedComment:
     created_at = _when(comment.created)
     return ImportedComment(
         source=known_by("vikunja", comment.id),
-        author=one_line(next(iter(_names(comment.author)), ""), 200) or "unknown",
+        author=said_by(next(iter(_names(comment.author)), "")),
         body=_text(comment.comment),
         created_at=created_at,
         updated_at=_when(comment.updated) or created_at,
@@ -282,7 +291,7 @@ def _names(person: _Person | None) -> Person:
 
 def _when(time: datetime | None) -> int | None:
     """ms since the epoch; the year 1 stands for no time."""
-    return None if time is None or time.year == 1 else moment(time)
+    return None if time is None or time.year == 1 else when(time)
 
 
 def _text(html: str) -> str:
