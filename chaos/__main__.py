@@ -24,8 +24,9 @@ read back, and what has an unknown outcome is asked for again with its key.
 Every row fails when anything acknowledged is lost, done twice or was never asked for, when an answer is no correct
 problem document or came later than deadline + 1 s, or when a process has grown by more than 64 MiB.
 
-A row that fails by its times alone, while the client itself was late by more than 0.25 s because the machine had
-other things to do, is played again, three times at most; with --short, also when the client was not late.
+A row that fails although nothing was lost, done twice or unexpected, while the client itself was late by more than
+0.25 s because the machine had other things to do, is played again, three times at most; with --short, also when the
+client was not late.
 
 Exit codes: 0 every row passed, 1 a row failed, 2 wrong arguments, 3 none failed and some could not be made here.
 """

@@ -215,15 +215,15 @@ class Result(msgspec.Struct):
 async def play(each: Row, lab: Lab, *, short: bool, say: Callable[[str], None] = lambda _: None) -> Result:
     """Play one row, whatever happens in it.
 
-    One that fails by its times alone is played again, `TRIES` in all, when the machine was too busy to tell times; a
-    short one in any case, for machines that are not made for measuring play it.
+    One that fails although nothing was lost, done twice or unexpected is played again, `TRIES` in all, when the machine
+    was too busy to tell times; a short one in any case, for machines that are not made for measuring play it.
     """
     for _ in range(TRIES - 1):
         result = await play_once(each, lab, short=short)
-        by_times = not (result.lost or result.duplicated or result.unexpected)
-        if result.outcome != "fail" or not by_times or not (short or result.lag_s > LAG_S):
+        kept = not (result.lost or result.duplicated or result.unexpected)
+        if result.outcome != "fail" or not kept or not (short or result.lag_s > LAG_S):
             return result
-        say(f"    by its times alone ({'; '.join(result.complaints)}): once more")
+        say(f"    nothing lost or done twice, but {'; '.join(result.complaints)}: once more")
     return await play_once(each, lab, short=short)
 
 
