@@ -10,7 +10,6 @@ can end a session without the actor that does it.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 import msgspec
 
@@ -20,6 +19,7 @@ from edge.auth import Identity, refused
 from runtime.client import Client
 from runtime.errors import BrokerAway, Unavailable
 from runtime.message import Event
+from runtime.waiting import wait
 
 AGAIN_S = 0.3
 """After a question that was not answered, or not up to where the feed is said to reach."""
@@ -73,9 +73,7 @@ class Access:
             self._news.clear()
             if self._behind or self._silent:
                 await self.refresh()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN_S if self._behind or self._silent else SILENT_S):
-                    await self._news.wait()
+            await wait(self._news, AGAIN_S if self._behind or self._silent else SILENT_S)
 
     async def refresh(self, *, budget_ms: int = BUDGET_MS) -> None:
         """Ask for what is new, once for all who want to know at the moment. Never raises but for cancellation."""

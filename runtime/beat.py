@@ -14,8 +14,8 @@ from runtime.actor import Actor
 from runtime.context import Ids
 from runtime.errors import StoreAway
 from runtime.message import Envelope, encode, frame, wire_name
-from runtime.outbox import wait
 from runtime.ports import Broker, Publication, Store
+from runtime.waiting import wait
 
 EVERY_S = 0.4
 """So that one beat may be lost within the second after which a watcher takes silence for what it is."""

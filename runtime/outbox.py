@@ -16,6 +16,7 @@ from runtime.keys import Sealer
 from runtime.ports import Broker, Outgoing, Publication, Store
 from runtime.seams import Seams
 from runtime.telemetry import Metrics, logger
+from runtime.waiting import wait
 
 POLL_S = 0.2
 """How often rows whose lease has lapsed are looked for."""
@@ -120,12 +121,3 @@ class Relay:
         for publication in publications:
             self._seams.at("published", publication.route)
         return [publication.id for publication, ok in zip(publications, safe, strict=True) if ok]
-
-
-async def wait(event: asyncio.Event, seconds: float) -> None:
-    """Until it is set, but no longer than that."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
