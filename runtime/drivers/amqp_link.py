@@ -54,14 +54,29 @@ class Link:
         self._trouble = ""
 
     async def open(self) -> None:
-        """:raises BrokerAway: no host answers within `OPEN_S`. :raises StartError: a declaration is refused."""
-        try:
-            async with asyncio.timeout(OPEN_S):
-                wire = await self._dial(0)
-        except TimeoutError:
-            hosts = ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in self._urls)
-            raise BrokerAway(f"no message broker answers at {hosts}: {self._trouble}") from None
-        await self._raise_up(wire)
+        """A broker that ends a connection while it is built up is dialled again: RabbitMQ does so now and then when
+        many processes declare the same quorum queues for the first time (INTERNAL_ERROR, NOT_FOUND).
+
+        :raises BrokerAway: no host answers within `OPEN_S`, or nothing could be built up within `BUILD_S`.
+        :raises StartError: a declaration is refused.
+        """
+        loop, failures = asyncio.get_running_loop(), 0
+        until = loop.time() + BUILD_S
+        hosts = ", ".join(urlsplit(url).netloc.rpartition("@")[2] for url in self._urls)
+        while self.wire is None:
+            try:
+                async with asyncio.timeout(OPEN_S):
+                    wire = await self._dial(failures)
+            except TimeoutError:
+                raise BrokerAway(f"no message broker answers at {hosts}: {self._trouble}") from None
+            try:
+                await self._raise_up(wire)
+            except BrokerAway as error:
+                failures += 1
+                log.warning("the broker connection could not be built up", connection=self._name, exc_info=True)
+                if loop.time() > until:
+                    why = error.__cause__ or error
+                    raise BrokerAway(f"the message broker at {hosts} declares no queues: {why}") from error
         self._keeper = asyncio.create_task(self._keep(wire), name=self._name)
 
     async def close(self) -> None:

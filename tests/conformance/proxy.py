@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from types import TracebackType
+from typing import Self
 
 
 class Proxy:
@@ -29,7 +30,7 @@ class Proxy:
         self.silent = False
         self.connections = 0
 
-    async def __aenter__(self) -> Proxy:
+    async def __aenter__(self) -> Self:
         await self.up()
         return self
 
@@ -69,6 +70,10 @@ class Proxy:
             if not writer.is_closing():
                 writer.write_eof()
 
+    def passes(self, piece: bytes) -> bool:
+        """Whether to go on with a connection on which this came."""
+        return True
+
     async def _stop_forwarding(self) -> None:
         running = list(self._running)
         for task in running:
@@ -94,6 +99,8 @@ class Proxy:
     async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool) -> None:
         with suppress(OSError):
             while piece := await source.read(1 << 16):
+                if not self.passes(piece):
+                    break
                 if is_answer and self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 await self.passing.wait()

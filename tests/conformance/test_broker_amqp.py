@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -42,6 +43,21 @@ class Wiretap(Proxy):
                 client.write(pamqp.frame.marshal(frame, 0))
 
 
+class Fuse(Proxy):
+    """Ends a connection when a queue is declared on it, as a broker does that has a fault inside.
+
+    :ivar blows: how many more times.
+    """
+
+    blows = 0
+
+    def passes(self, piece: bytes) -> bool:
+        if self.blows == 0 or b"x-queue-type" not in piece:
+            return True
+        self.blows -= 1
+        return False
+
+
 class TlsProxy(Proxy):
     """Takes TLS off what goes to a server."""
 
@@ -75,17 +91,27 @@ def certificates(directory: Path) -> tuple[Path, ssl.SSLContext]:
 @pytest.fixture
 async def proxy(amqp_url: str) -> AsyncIterator[Wiretap]:
     parts = urlsplit(amqp_url)
-    proxy = Wiretap(parts.hostname or "", parts.port or 5672)
-    async with proxy:
+    async with Wiretap(parts.hostname or "", parts.port or 5672) as proxy:
         yield proxy
+
+
+def through(proxy: Proxy, amqp_url: str) -> AmqpWorld:
+    login, _, address = urlsplit(amqp_url).netloc.rpartition("@")
+    return AmqpWorld(amqp_url.replace(f"{login}@{address}", f"{login}@127.0.0.1:{proxy.port}"), watch_s=0.3)
 
 
 @pytest.fixture
 async def world(amqp_url: str, proxy: Wiretap) -> AsyncIterator[AmqpWorld]:
-    login, _, address = urlsplit(amqp_url).netloc.rpartition("@")
-    world = AmqpWorld(amqp_url.replace(f"{login}@{address}", f"{login}@127.0.0.1:{proxy.port}"), watch_s=0.3)
+    world = through(proxy, amqp_url)
     yield world
     await world.clean(amqp_url)
+
+
+@pytest.fixture
+async def fuse(amqp_url: str) -> AsyncIterator[Fuse]:
+    parts = urlsplit(amqp_url)
+    async with Fuse(parts.hostname or "", parts.port or 5672) as fuse:
+        yield fuse
 
 
 class Pair:
@@ -387,6 +413,25 @@ async def test_no_host_answers_is_one_sentence(free_port: Callable[[], int], mon
     assert str(raised.value).startswith(f"no message broker answers at 127.0.0.1:{port}: ")
     assert "secret" not in str(raised.value)
     await broker.close()
+
+
+async def test_a_broker_that_ends_the_first_connections_is_asked_again(amqp_url: str, fuse: Fuse) -> None:
+    """RabbitMQ 4 does, when ten replicas declare the same quorum queues at once."""
+    fuse.blows = 2
+    world = through(fuse, amqp_url)
+    assert (await world.broker()).available
+    assert (fuse.blows, fuse.connections) == (0, 4)
+    await world.clean(amqp_url)
+
+
+async def test_a_broker_that_ends_every_connection_is_one_sentence(
+    amqp_url: str, fuse: Fuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp_link, "BUILD_S", 0.3)
+    fuse.blows = 10**6
+    with pytest.raises(BrokerAway) as raised:
+        await through(fuse, amqp_url).broker()
+    assert re.fullmatch(rf"the message broker at 127.0.0.1:{fuse.port} declares no queues: .*\w+.*", str(raised.value))
 
 
 async def test_a_queue_with_other_arguments_is_named(amqp_url: str) -> None:
