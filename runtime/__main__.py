@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from importlib import import_module
 from typing import Any
 
 import uvloop
@@ -139,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     add_move_verb(verbs)
     add_dead_verbs(verbs)
     add_actor_verbs(verbs)
+    import_module("edge.import_verb").add_import_verb(verbs)  # it needs a file and several actors
     return parser
 
 

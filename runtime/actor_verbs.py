@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import sys
 from functools import partial
-from importlib import import_module
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -51,13 +50,13 @@ TRIES: Final = 5
 def add_actor_verbs(verbs: Subparsers) -> None:
     """Add a parser for each of them; those of two words are grouped by their first one."""
     groups: dict[str, Subparsers] = {}
-    import_module("edge.import_verb").add_import_verb(verbs)
     for message in stagehands.message_types():
         words = getattr(message, "verb", "").split()
         if not words or not issubclass(message, Request):
             continue
         names = [word for word in words if word.islower() and not word.startswith("--")]
-        help = (message.__doc__ or "").partition(".")[0]
+        sentence = (message.__doc__ or "").partition(".")[0]
+        help = sentence[:1].lower() + sentence[1:]
         if len(names) == 1:
             verb = verbs.add_parser(names[0], help=help)
         else:
