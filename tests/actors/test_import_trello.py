@@ -180,7 +180,7 @@ async def test_a_name_fits_on_one_line(name: str, title: str, description: str) 
 )
 async def test_a_broken_card_is_told_of_with_its_line_and_stops_no_other(broken: Any, told: str) -> None:
     content = board(card(1), broken, card(2))
-    found = await read(content)
+    found = await read(content, size=64 << 10)
     assert [isinstance(each, ImportedTask) for each in found] == [True, False, True]
     fault = found[1]
     assert isinstance(fault, ImportFault)
