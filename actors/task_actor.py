@@ -22,7 +22,9 @@ from actors.contracts.task import (
     UpdateTask,
     VouchForTask,
 )
+from actors.contracts.task_recurrence import ListSeries, SeriesPlace
 from actors.pages import paged, place
+from actors.records.series import series_of
 from actors.records.task import TaskRecords
 from actors.records.task_filters import is_combined
 from actors.records.task_list import order, page
@@ -170,6 +172,13 @@ class TaskActor(
         async with self._in_turn(query):
             seen = await page(ctx.records.session, query, caller_of(ctx), after)
         return paged(query, query.limit, seen, Seen.view, lambda each: (by.key(each.task), each.task.id))
+
+    @handles
+    async def list_series(self, query: ListSeries, ctx: Context[TaskRecords]) -> dict[str, SeriesPlace]:
+        """Where tasks stand in their series, of those that recur and that the caller may see."""
+        seen = await ctx.records.seen([(id, caller_of(ctx)) for id in query.task_ids])
+        series = {each.task.id: series_of(each.task.recurrence) for each in seen.values()}
+        return {id: each.place() for id, each in series.items() if each is not None}
 
     @asynccontextmanager
     async def _in_turn(self, query: ListTasks) -> AsyncIterator[None]:

@@ -18,6 +18,7 @@ from actors.imports.item import (
     ImportedLabel,
     ImportedLink,
     ImportedProject,
+    ImportedSeries,
     ImportedTask,
     Line,
     Person,
@@ -27,7 +28,6 @@ from actors.records.comment import CommentRow
 from actors.records.feed import ChangeRow
 from actors.records.imports import Counterpart, ImportRow
 from actors.records.project import Board
-from actors.records.series import series_of
 from actors.records.task import TaskRecords
 from actors.records.task_row import TaskRow, list_text
 from actors.task_arrival_links import link
@@ -36,7 +36,7 @@ from actors.task_fields import new_task
 from actors.task_places import position
 from actors.task_quotas import Quotas
 from actors.task_reminders import set_reminders
-from actors.task_series import begun, refusal
+from actors.task_series import begun, continued, refusal
 from runtime.context import Context
 
 
@@ -104,7 +104,7 @@ async def bring(
     done = Brought(spot=arriving.spot)
     for line in lines:
         if isinstance(line, ImportedProject):
-            await _bring_project(line, arriving, project_id, records, ctx)
+            await _bring_project(line, arriving, project_id, board, records, ctx)
     new = [task for task in tasks_in(lines) if task.source not in known]
     if new:
         made = await _make(new, board, here, done, arriving, project_id, records, ctx)
@@ -251,10 +251,8 @@ def _recurrence(item: ImportedTask) -> tuple[str | None, ImportFault | None]:
     if refused is not None:
         told = "; ".join(f"{fault.pointer[1:]} {fault.detail}" for fault in refused.faults)
         return None, ImportFault(line=item.line, detail=f"this task does not recur: its {told}"[:300])
-    series = series_of(text)
-    if item.status == "done" and series is not None:
-        text = msgspec.structs.replace(series, followed=True).text()
-    return text, None
+    place = item.series or ImportedSeries(followed=item.status == "done")
+    return continued(text, place.number, place.followed, place.walls), None
 
 
 async def _labels(
@@ -284,15 +282,27 @@ async def _people(people: Sequence[Person], project_id: str, records: TaskRecord
 
 
 async def _bring_project(
-    project: ImportedProject, arriving: ImportRow, project_id: str, records: TaskRecords, ctx: Context[TaskRecords]
+    project: ImportedProject,
+    arriving: ImportRow,
+    project_id: str,
+    board: Board,
+    records: TaskRecords,
+    ctx: Context[TaskRecords],
 ) -> None:
-    """Its labels; and its description, where an owner brings it to a project that has none."""
+    """Its labels; and where an owner brings it, its description to a project that has none, its key to one that has had
+    no task yet, if no other of the same creator's has that key."""
     await _labels(project.labels, project_id, records, ctx)
-    seen = await records.projects.seen(project_id, arriving.user_id) if project.description else None
-    if seen is None or seen[1] != "owner" or seen[0].description:
+    seen = await records.projects.seen(project_id, arriving.user_id)
+    if seen is None or seen[1] != "owner":
         return
-    row = seen[0]
-    row = msgspec.structs.replace(row, description=project.description, updated_at=ctx.now, version=row.version + 1)
+    before = seen[0]
+    key = project.key if project.key is not None and board.last_number == 0 else before.key
+    if key != before.key and key in await records.projects.keys_of(before.created_by):
+        key = before.key
+    row = msgspec.structs.replace(before, description=before.description or project.description, key=key)
+    if row == before:
+        return
+    row = msgspec.structs.replace(row, updated_at=ctx.now, version=before.version + 1)
     await records.projects.change(row)
     await records.feed.add([ChangeRow(type="project_updated", project_id=row.id, version=row.version, at=ctx.now)])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Final, TypeVar
@@ -54,6 +54,17 @@ def begun(recurrence: NewRecurrence) -> str:
         timezone=recurrence.timezone or "UTC",
         basis=recurrence.basis or "due",
     ).text()
+
+
+def continued(text: str, number: int, followed: bool, walls: Mapping[int, str]) -> str:
+    """How a task recurs that has come in the middle of its series; of what clocks would have shown, what may be true.
+
+    :param text: a recurrence that is not refused. :param number: as in `Series`, as the others.
+    """
+    series = msgspec.json.decode(text, type=Series)
+    zone = ZoneInfo(series.timezone)
+    true = {ms: shows for ms, shows in walls.items() if _shows(zone, datetime.fromisoformat(shows), ms)}
+    return msgspec.structs.replace(series, number=number, followed=followed, walls=true).text()
 
 
 def refusal(text: str | None, counted: int | None, *, anew: bool = True) -> Invalid | None:
@@ -220,6 +231,11 @@ def _wall(ms: int, series: Series, zone: ZoneInfo) -> datetime:
     """What the clock shows then, or would show if the hour were not left out on that day."""
     meant = series.walls.get(ms)
     return datetime.fromisoformat(meant) if meant else _moment(ms).astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def _shows(zone: ZoneInfo, wall: datetime, ms: int) -> bool:
+    """Whether a clock shows that then, if the hour is not left out."""
+    return 1 < wall.year < LAST_YEAR and milliseconds(instant(wall, zone)) == ms
 
 
 def _moment(ms: int) -> datetime:

@@ -15,6 +15,7 @@ from actors.contracts.task import ListTasks, Task
 from actors.contracts.task_comment import Comment, ListComments
 from actors.contracts.task_label import Label, ListLabels
 from actors.contracts.task_project import ListMembers, Member, Project
+from actors.contracts.task_recurrence import ListSeries, SeriesPlace
 from edge.export_files import Ask, ExportedPiece
 from edge.to_dos import END, NOTHING, beginning, to_dos
 from runtime.message import Page, Query
@@ -28,6 +29,9 @@ TASKS: Final = 50
 
 PAGE: Final = 200
 """Of the other listings."""
+
+SAID: Final = 50
+"""Comments of one page."""
 
 AT_ONCE: Final = 8
 """Tasks whose comments are asked for side by side."""
@@ -46,8 +50,9 @@ COLUMNS: Final = (
 
 
 class ExportedTask(Task, frozen=True, kw_only=True):
-    """A task with what was said about it, the oldest first."""
+    """A task with what was said about it, the oldest first; where it recurs, with its place in the series."""
 
+    series: SeriesPlace | UnsetType = UNSET
     comments: list[Comment]
 
 
@@ -85,10 +90,18 @@ async def _json(
     before, with_files = b',"tasks":[', list[str]()
     async for tasks in _tasks(ask, project):
         with_files += [task.id for task in tasks if task.attachment_count]
+        recurring = [task.id for task in tasks if task.recurrence is not None]
+        series = await ask(ListSeries(task_ids=recurring)) if recurring else {}
         for first in range(0, len(tasks), AT_ONCE):
             some = tasks[first : first + AT_ONCE]
-            for task, comments in zip(some, await asyncio.gather(*(_said(ask, each) for each in some)), strict=True):
-                yield before + encode(ExportedTask(**msgspec.structs.asdict(task), comments=comments))
+            for task, said in zip(some, await asyncio.gather(*(_said(ask, each) for each in some)), strict=True):
+                place = series.get(task.id, UNSET)
+                whole = ExportedTask(**msgspec.structs.asdict(task), series=place, comments=said.items)
+                yield before + encode(whole)[: -len(b"]}")]
+                while said.next_cursor is not None:
+                    said = await _said(ask, task, said.next_cursor)
+                    yield b"".join(b"," + encode(each) for each in said.items)
+                yield b"]}"
                 before = b","
     yield (before if before != b"," else b"") + b"]"
     before = b',"attachments":['
@@ -141,10 +154,10 @@ async def _tasks(ask: Ask, project: Project) -> AsyncIterator[Sequence[Task]]:
             return
 
 
-async def _said(ask: Ask, task: Task) -> list[Comment]:
+async def _said(ask: Ask, task: Task, cursor: str | None = None) -> Page[Comment]:
     if not task.comment_count:
-        return []
-    return [each async for each in _all(ask, lambda cursor: ListComments(id=task.id, limit=PAGE, cursor=cursor))]
+        return Page(items=[], next_cursor=None)
+    return await ask(ListComments(id=task.id, limit=SAID, cursor=cursor))
 
 
 async def _all(ask: Ask, listing: Callable[[str | None], Query[Page[Item]]]) -> AsyncIterator[Item]:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from actors.contracts.values import Time, TimeIn, Zone
+from actors.contracts.values import Id, Time, TimeIn, Zone
+from runtime.message import Query
 
 Basis = Literal["due", "completion"]
 RuleText = Annotated[
@@ -39,6 +40,30 @@ class Recurrence(msgspec.Struct, frozen=True, kw_only=True):
     exclude: list[Time] = []
     timezone: str
     basis: Basis
+
+
+class Wall(msgspec.Struct, frozen=True, kw_only=True):
+    """A time of a task on a day on which a clock leaves that hour out.
+
+    :param shows: what it would have shown, which is what the series goes on from: ISO 8601 without an offset.
+    """
+
+    at: Time
+    shows: str
+
+
+class SeriesPlace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a task stands in its series. :param number: from 1 on. :param followed: the next one was made."""
+
+    number: int = 1
+    followed: bool = False
+    walls: list[Wall] = []
+
+
+class ListSeries(Query[dict[str, SeriesPlace]], frozen=True, kw_only=True):
+    """Of tasks that recur and that the caller sees, where each stands in its series: an export is complete with it."""
+
+    task_ids: list[Id]
 
 
 class NewRecurrence(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,12 +38,21 @@ class ImportedComment(msgspec.Struct, frozen=True, array_like=True):
     updated_at: int | None
 
 
+class ImportedSeries(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a task stands in its series; as in `actors.records.series`."""
+
+    number: int = 1
+    followed: bool = False
+    walls: dict[int, str] = {}
+
+
 class ImportedTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="is", tag="task"):
     """A task as it comes, cut and cleaned to what a task of ours may be.
 
     :param source: what it is known by in its source, the same in every file.
     :param line: of the file, where it begins, from 1.
     :param number: which it would like to keep.
+    :param series: None: the source does not say where in it the task stands.
     :param parent: the source of the task that it is below.
     :param position: digits that sort it among the others of its file; None: as they come.
     :param created_at: ms since the epoch, as all times; None where the source does not say.
@@ -63,6 +72,7 @@ class ImportedTask(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     due_at: int | None = None
     remind_at: list[int] = []
     recurrence: NewRecurrence | None = None
+    series: ImportedSeries | None = None
     parent: str | None = None
     position: str | None = None
     created_at: int | None = None
@@ -104,9 +114,13 @@ class ImportedLink(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", ta
 
 
 class ImportedProject(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="project"):
-    """What the source is as a whole. :param labels: those that it has, also where no task carries them."""
+    """What the source is as a whole.
+
+    :param key: 2 to 10 of A–Z and 0–9. :param labels: those that it has, also where no task carries them.
+    """
 
     description: str = ""
+    key: str | None = None
     labels: list[ImportedLabel] = []
 
 

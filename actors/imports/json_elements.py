@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Collection
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import ijson
 import msgspec
@@ -66,18 +66,25 @@ def made_of(
 
 
 async def elements(
-    pieces: AsyncIterator[bytes], names: Collection[str], *, required: str | None = None, many: bool = False
+    pieces: AsyncIterator[bytes],
+    names: Collection[str],
+    *,
+    required: str | None = None,
+    many: bool = False,
+    apart: str | None = None,
 ) -> AsyncIterator[Element]:
     """The elements of the file's lists of these names, and its other members of these names, in their order.
 
     :param required: a list that must be there.
     :param many: the file is no object, but a list of them.
+    :param apart: a list in elements, which may be long: what is in it comes one by one, before the element itself,
+        which is without it then.
     :raises Unreadable: no JSON, no object, or one without that list.
     """
     # numbers as floats and without paths: the parser's way with large integers and deep nesting is not to be trusted
     events = ijson.sendable_list()
     parser = ijson.basic_parse_coro(events, use_float=True)
-    picker, line, silent = _Picker(names, 2 if many else 1), 1, 0
+    picker, line, silent = _Picker(names, 2 if many else 1, apart), 1, 0
     try:
         async for part in _parts(pieces):
             parser.send(part)
@@ -109,6 +116,15 @@ async def _parts(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             await asyncio.sleep(0)
 
 
+class _Outer(NamedTuple):
+    """What has been built of an element so far."""
+
+    name: str
+    builder: ObjectBuilder | None
+    line: int | None
+    size: int
+
+
 class _Picker:
     """Follows the parser and builds what is wanted.
 
@@ -116,16 +132,20 @@ class _Picker:
     :ivar whole_is_list: the file is a list.
     """
 
-    def __init__(self, names: Collection[str], inside: int) -> None:
+    def __init__(self, names: Collection[str], inside: int, apart: str | None) -> None:
         self.lists: set[str] = set()
         self.whole_is_list = False
         self._names = names
+        self._apart = apart
+        self._outer: _Outer | None = None
+        """The element that waits while what comes apart is built."""
+        self._comes_apart = False
         self._name: str | None = None
         self._depth = 0
         self._inside = inside
         """The depth in an object whose members are looked at."""
         self._around = inside
-        """The depth around an element: that one for a member, one more in a list."""
+        """The depth around an element: that one for a member, one more in a list, two more for what comes apart."""
         self._nth = -1
         self._builder: ObjectBuilder | None = None
         self._line: int | None = None
@@ -152,9 +172,36 @@ class _Picker:
             self._around += 1
             return None
         if self._depth < self._around:  # the list ends
-            self._name = None
+            if self._outer is None:
+                self._name = None
+            else:
+                self._leave(self._outer)
+            return None
+        if self._apart is not None and self._outer is None and self._comes(event, value, self._name):
             return None
         return self._build(self._name, event, value, line)
+
+    def _comes(self, event: str, value: Any, name: str) -> bool:
+        """Whether this event begins what comes apart, and is no part of the element itself."""
+        if event == "map_key" and self._depth == self._around + 1:
+            self._comes_apart = value == self._apart
+            return self._comes_apart
+        if not self._comes_apart:
+            return False
+        self._comes_apart = False
+        if event != "start_array":
+            if self._builder is not None:  # no list: a member as any other
+                self._builder.event("map_key", self._apart)
+            return False
+        self._outer = _Outer(name, self._builder, self._line, self._size)
+        self._name, self._builder, self._line = self._apart, None, None
+        self._around += 2
+        return True
+
+    def _leave(self, outer: _Outer) -> None:
+        self._outer = None
+        self._name, self._builder, self._line, self._size = outer
+        self._around -= 2
 
     def _build(self, name: str, event: str, value: Any, line: int) -> Element | None:
         if self._line is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -15,17 +17,19 @@ from actors.contracts.task import Ids, Minutes, Priority, RelationType, Reminder
 from actors.contracts.task_import import ImportFault
 from actors.contracts.task_recurrence import NewRecurrence
 from actors.contracts.task_relation import RelationKind
-from actors.contracts.values import Id, TimeIn
+from actors.contracts.values import Id, TimeIn, milliseconds
 from actors.imports.cleaning import broken, hex_color, moment, one_line, plain_text, said_by, text_in, titled, when
 from actors.imports.item import (
     FileBroken,
     Found,
     FoundFile,
     ImportedComment,
+    ImportedComments,
     ImportedFile,
     ImportedLabel,
     ImportedLink,
     ImportedProject,
+    ImportedSeries,
     ImportedTask,
     Person,
     Pieces,
@@ -43,11 +47,15 @@ KINDS: Final[Mapping[RelationType, RelationKind]] = {
 LABELS: Final = 500
 """On one line, at most."""
 
+SAID: Final = 256 << 10
+"""Characters of comments on one line, at most, and one comment more."""
+
 Position = Annotated[str, Meta(pattern=r"^[0-9]{0,80}[1-9]$(?!\n)")]
 
 
 class _Project(msgspec.Struct, frozen=True):
     description: str = ""
+    key: str = ""
 
 
 class _Member(msgspec.Struct, frozen=True):
@@ -64,6 +72,17 @@ class _Label(msgspec.Struct, frozen=True):
 class _Relation(msgspec.Struct, frozen=True):
     type: RelationType
     task_id: Id
+
+
+class _Wall(msgspec.Struct, frozen=True):
+    at: TimeIn
+    shows: Annotated[datetime, Meta(tz=False)]
+
+
+class _Series(msgspec.Struct, frozen=True):
+    number: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 1
+    followed: bool = False
+    walls: Annotated[list[_Wall], Meta(max_length=20)] = []
 
 
 class _Comment(msgspec.Struct, frozen=True):
@@ -88,13 +107,13 @@ class _Task(msgspec.Struct, frozen=True, kw_only=True):
     remind_at: Reminders = []
     parent_id: Id | None = None
     recurrence: NewRecurrence | None = None
+    series: _Series | None = None
     relations: Annotated[list[_Relation], Meta(max_length=1000)] = []
     estimate_minutes: Minutes | None = None
     position: str | None = None
     created_at: TimeIn | None = None
     updated_at: TimeIn | None = None
     completed_at: TimeIn | None = None
-    comments: list[_Comment] = []
 
 
 class _Piece(msgspec.Struct, frozen=True):
@@ -115,7 +134,7 @@ class _Names(msgspec.Struct):
 
     labels: dict[str, ImportedLabel] = {}
     members: dict[str, str] = {}
-    description: str = ""
+    project: ImportedProject = ImportedProject()
 
 
 def title(head: bytes) -> str | None:
@@ -131,9 +150,12 @@ async def read(pieces: Pieces, mapping: Mapping[str, str]) -> AsyncIterator[Foun
         _keep(element, names)
     labels = list(names.labels.values())
     for first in range(0, max(1, len(labels)), LABELS):
-        yield ImportedProject(description=names.description, labels=labels[first : first + LABELS])
-    async for element in elements(pieces(), {"tasks"}, required="tasks"):
-        for found in _read(element, names):
+        yield msgspec.structs.replace(names.project, labels=labels[first : first + LABELS])
+    late: dict[int, str] = {}
+    async for found in _tasks(pieces(), names, late):
+        yield found
+    if late:
+        async for found in _late_comments(pieces(), late):
             yield found
     async for each in _files(elements(pieces(), {"attachments"})):
         yield each
@@ -143,7 +165,9 @@ def _keep(element: Element, names: _Names) -> None:
     """What cannot be read is missed by tasks alone."""
     try:
         if element.name == "project":
-            names.description = plain_text(msgspec.convert(element.value, _Project).description)
+            project = msgspec.convert(element.value, _Project)
+            key = project.key if re.fullmatch(r"[A-Z0-9]{2,10}", project.key) else None
+            names.project = ImportedProject(description=plain_text(project.description), key=key)
         elif element.name == "members":
             member = msgspec.convert(element.value, _Member)
             names.members[member.user_id] = member.name
@@ -155,12 +179,52 @@ def _keep(element: Element, names: _Names) -> None:
         return
 
 
-def _read(element: Element, names: _Names) -> list[Found]:
+async def _tasks(pieces: AsyncIterator[bytes], names: _Names, late: dict[int, str]) -> AsyncIterator[Found]:
+    """:param late: is told which of the tasks, counted from 0, have more comments than are held: those come later."""
+    said: list[ImportedComment | Remark] = []
+    size, nth = 0, 0
+    async for element in elements(pieces, {"tasks"}, required="tasks", apart="comments"):
+        if element.name == "comments":
+            if size <= SAID and (comment := _comment(element)) is not None:
+                said.append(comment)
+                size += len(comment.body) if isinstance(comment, ImportedComment) else 0
+            continue
+        comments = [each for each in said if isinstance(each, ImportedComment)] if size <= SAID else []
+        for found in _read(element, comments, names):
+            yield found
+            if size > SAID and isinstance(found, ImportedTask):
+                late[nth] = found.source
+        for each in said:
+            if size <= SAID and isinstance(each, Remark):
+                yield each
+        said, size, nth = [], 0, nth + 1
+
+
+async def _late_comments(pieces: AsyncIterator[bytes], late: Mapping[int, str]) -> AsyncIterator[Found]:
+    """Of tasks that have many, some at a time."""
+    comments: list[ImportedComment] = []
+    size, nth, line = 0, 0, 1
+    async for element in elements(pieces, {"tasks"}, apart="comments"):
+        if element.name == "comments" and nth in late:
+            comment = _comment(element)
+            if isinstance(comment, Remark):
+                yield comment
+            elif comment is not None:
+                line = line if comments else element.line
+                comments.append(comment)
+                size += len(comment.body)
+        if comments and (size > SAID or element.name == "tasks"):
+            yield ImportedComments(of=late[nth], line=line, comments=comments)
+            comments, size = [], 0
+        nth += element.name == "tasks"
+
+
+def _read(element: Element, comments: list[ImportedComment], names: _Names) -> list[Found]:
     """The task and how it is related, or what keeps it from being one."""
 
     def make(value: Any) -> tuple[_Task, list[Found]]:
         task = msgspec.convert(value, _Task)
-        return task, [_task(task, element.line, names)]
+        return task, [_task(task, element.line, comments, names)]
 
     made = made_of(element, "task", make, called="number", of=int)
     if isinstance(made, ImportFault):
@@ -173,7 +237,7 @@ def _read(element: Element, names: _Names) -> list[Found]:
     return found
 
 
-def _task(task: _Task, line: int, names: _Names) -> ImportedTask:
+def _task(task: _Task, line: int, comments: list[ImportedComment], names: _Names) -> ImportedTask:
     named, description = titled(task.title, task.description, f"#{task.number or task.id}")
     return ImportedTask(
         source=task.id,
@@ -190,23 +254,40 @@ def _task(task: _Task, line: int, names: _Names) -> ImportedTask:
         due_at=when(task.due_at),
         remind_at=sorted({moment(each) for each in task.remind_at}),
         recurrence=task.recurrence,
+        series=_series(task.series),
         parent=task.parent_id,
         position=_position(task.position),
         created_at=when(task.created_at),
         updated_at=when(task.updated_at),
         completed_at=when(task.completed_at),
-        comments=[_comment(each) for each in task.comments if plain_text(each.body)],
+        comments=comments,
     )
 
 
-def _comment(comment: _Comment) -> ImportedComment:
-    return ImportedComment(
-        source=comment.id,
-        author=said_by(comment.author_name),
-        body=plain_text(comment.body),
-        created_at=moment(comment.created_at),
-        updated_at=moment(comment.updated_at or comment.created_at),
-    )
+def _series(series: _Series | None) -> ImportedSeries | None:
+    if series is None:
+        return None
+    walls = {milliseconds(each.at): each.shows.isoformat() for each in series.walls}
+    return ImportedSeries(number=series.number, followed=series.followed, walls=walls)
+
+
+def _comment(element: Element) -> ImportedComment | Remark | None:
+    """None: it says nothing."""
+
+    def make(value: Any) -> ImportedComment:
+        comment = msgspec.convert(value, _Comment)
+        return ImportedComment(
+            source=comment.id,
+            author=said_by(comment.author_name),
+            body=plain_text(comment.body),
+            created_at=moment(comment.created_at),
+            updated_at=moment(comment.updated_at or comment.created_at),
+        )
+
+    made = made_of(element, "comment", make, called="id", of=str)
+    if isinstance(made, ImportFault):
+        return Remark(made)
+    return made if made.body else None
 
 
 def _person(id: str, names: _Names) -> Person:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.contracts.task_recurrence import Basis, Recurrence
+from actors.contracts.task_recurrence import Basis, Recurrence, SeriesPlace, Wall
 from actors.contracts.values import rfc3339
 
 
@@ -31,6 +31,11 @@ class Series(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return Recurrence(
             rule=self.rule, exclude=[rfc3339(ms) for ms in self.exclude], timezone=self.timezone, basis=self.basis
         )
+
+    def place(self) -> SeriesPlace:
+        """For an export."""
+        walls = [Wall(at=rfc3339(ms), shows=meant) for ms, meant in self.walls.items()]
+        return SeriesPlace(number=self.number, followed=self.followed, walls=walls)
 
     def text(self) -> str:
         """For the row."""

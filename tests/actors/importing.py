@@ -10,7 +10,11 @@ from actors.contracts.task import ListTasks, Task
 from actors.contracts.task_comment import ListComments
 from actors.contracts.task_import import GetImport, Import, ImportFormat, OpenImport, StartImport
 from actors.contracts.task_label import ListLabels
+from actors.contracts.task_project import Project
 from actors.contracts.values import Ticket, Upload
+from edge.export_files import ExportedPiece
+from edge.exports import pieces
+from runtime.message import Grant
 from runtime.ports import Blobs
 from runtime.testing import Stage
 from tests.actors.company import Company
@@ -57,12 +61,12 @@ class Importers(Company):
     async def ticket(self, content: bytes, caller: str | None = None) -> Ticket:
         """What the edge does before it tells the actor."""
 
-        async def pieces() -> AsyncIterator[bytes]:
+        async def parts() -> AsyncIterator[bytes]:
             for start in range(0, len(content), 1000):
                 yield content[start : start + 1000]
 
         ticket = await self.stage.ask(OpenImport(), caller=caller or self.ada)
-        await self.blobs.put(ticket.key, pieces(), content_type="application/octet-stream")
+        await self.blobs.put(ticket.key, parts(), content_type="application/octet-stream")
         self._tickets.add(ticket.id)
         return ticket
 
@@ -93,6 +97,18 @@ class Importers(Company):
         begun = await self.start(content, project_id, **how)
         await self.stage.drain()
         return await self.how_far(begun, how.get("caller"))
+
+    async def exported(self, project: Project) -> bytes:
+        """The file that the edge would send to Ada, but for files of tasks."""
+
+        async def ask(query: Any, *, grants: Sequence[Grant] = ()) -> Any:
+            return await self.stage.ask(query, caller=self.ada, grants=grants)
+
+        async def no_files(task_ids: Sequence[str]) -> AsyncIterator[ExportedPiece]:
+            return
+            yield
+
+        return b"".join([piece async for piece in pieces(ask, no_files, project, "json")])
 
     async def how_far(self, begun: Import, caller: str | None = None) -> Import:
         return await self.stage.ask(GetImport(id=begun.id), caller=caller or self.ada)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,27 +16,11 @@ from actors.contracts.task_project import GetProject, ListProjects, Project
 from actors.contracts.task_recurrence import NewRecurrence
 from actors.contracts.task_relation import RelateTask
 from actors.imports import troupe_json
-from actors.imports.item import Found, ImportedTask, Unreadable
+from actors.imports.item import Found, ImportedComments, ImportedTask, Remark, Unreadable
 from actors.imports.json_elements import LARGEST
-from edge.export_files import ExportedPiece
-from edge.exports import pieces
-from runtime.message import Grant
 from tests.actors.importing import Importers
 
 DUE = "2026-12-24T09:00:00.000Z"
-
-
-async def exported(importers: Importers, project: Project) -> bytes:
-    """The file that the edge would send to Ada."""
-
-    async def ask(query: Any, *, grants: Sequence[Grant] = ()) -> Any:
-        return await importers.stage.ask(query, caller=importers.ada, grants=grants)
-
-    async def no_files(task_ids: Sequence[str]) -> AsyncIterator[ExportedPiece]:
-        return
-        yield
-
-    return b"".join([piece async for piece in pieces(ask, no_files, project, "json")])
 
 
 async def full(importers: Importers) -> Project:
@@ -99,32 +83,32 @@ KEPT = (
 
 
 async def test_what_is_exported_comes_whole_into_another_project(importers: Importers) -> None:
-    file = await exported(importers, await full(importers))
+    file = await importers.exported(await full(importers))
     other = await importers.project("Gemini")
     await importers.join(other, importers.bob)
     result = await importers.imported(file, other.id, format="troupe-json")
     assert (result.status, result.total, result.created, result.errors) == ("done", 3, 3, [])
-    came = await exported(importers, other)
+    came = await importers.exported(other)
     assert alike(came) == alike(file)
     assert await importers.labels(other.id) == await importers.labels(json.loads(file)["project"]["id"])
     assert len(await importers.labels(other.id)) == 2
 
 
 async def test_without_a_project_one_is_made_with_its_name_and_description(importers: Importers) -> None:
-    result = await importers.imported(await exported(importers, await full(importers)), format="troupe-json")
+    result = await importers.imported(await importers.exported(await full(importers)), format="troupe-json")
     assert result.project_id is not None
     made = await importers.stage.ask(GetProject(id=result.project_id), caller=importers.ada)
     assert (made.name, made.description) == ("Apollo", "To the moon")
 
 
 async def test_who_is_no_member_there_is_not_assigned(importers: Importers) -> None:
-    result = await importers.imported(await exported(importers, await full(importers)), format="troupe-json")
+    result = await importers.imported(await importers.exported(await full(importers)), format="troupe-json")
     assert [each.assignee_ids for each in await importers.tasks_in(result.project_id)] == [[], [], []]
 
 
 async def test_the_same_export_again_makes_nothing_and_a_later_one_only_what_is_new(importers: Importers) -> None:
     project = await full(importers)
-    file = await exported(importers, project)
+    file = await importers.exported(project)
     other = await importers.project("Gemini")
     await importers.imported(file, other.id, format="troupe-json")
     before = await importers.tasks_in(other.id)
@@ -133,7 +117,7 @@ async def test_the_same_export_again_makes_nothing_and_a_later_one_only_what_is_
     assert await importers.tasks_in(other.id) == before
     await importers.comment(await importers.task(project, "New"), "Fresh")
     await importers.comment(await _titled(importers, project, "Leave"), "Third")
-    grown = await importers.imported(await exported(importers, project), other.id, format="troupe-json")
+    grown = await importers.imported(await importers.exported(project), other.id, format="troupe-json")
     assert (grown.created, grown.skipped) == (1, 3)
     leave = await _titled(importers, other, "Leave")
     assert [body for _, body in await importers.comments(leave)] == ["First", "Second", "Third"]
@@ -141,7 +125,7 @@ async def test_the_same_export_again_makes_nothing_and_a_later_one_only_what_is_
 
 
 async def test_a_dry_run_counts_as_the_real_one_and_makes_nothing(importers: Importers) -> None:
-    file = await exported(importers, await full(importers))
+    file = await importers.exported(await full(importers))
     before = (await importers.stage.ask(ListProjects(), caller=importers.ada)).items
     dry = await importers.imported(file, format="troupe-json", dry_run=True)
     assert (await importers.stage.ask(ListProjects(), caller=importers.ada)).items == before
@@ -151,12 +135,12 @@ async def test_a_dry_run_counts_as_the_real_one_and_makes_nothing(importers: Imp
 
 
 async def test_an_empty_project_is_an_import_too(importers: Importers) -> None:
-    result = await importers.imported(await exported(importers, await importers.project("Empty")), format="troupe-json")
+    result = await importers.imported(await importers.exported(await importers.project("Empty")), format="troupe-json")
     assert (result.status, result.total, result.errors) == ("done", 0, [])
 
 
 async def test_files_in_pieces_are_handed_on_with_their_tasks(importers: Importers) -> None:
-    whole = json.loads(await exported(importers, await full(importers)))
+    whole = json.loads(await importers.exported(await full(importers)))
     task = whole["tasks"][0]["id"]
     whole["attachments"] = [
         piece(1, task, b"Hello, ", 0, 12),
@@ -217,7 +201,7 @@ async def read(content: bytes) -> list[Found]:
         ({"id": ID, "number": 7, "title": "Land", "status": "open"}, "task 7: Invalid enum value 'open'"),
         ({"id": ID, "number": 7, "title": "Land", "priority": 5}, "task 7: Expected 'int' <= 4"),
         ({"id": ID, "number": 7, "title": "Land", "due_at": "tomorrow"}, "task 7: "),
-        ({"id": ID, "number": 7, "title": "Land", "comments": [{}]}, "task 7: Object missing required field"),
+        ({"id": ID, "number": 7, "title": "Land", "series": {"number": 0}}, "task 7: Expected 'int' >= 1"),
         ({"id": ID, "title": "x" * LARGEST}, "this task is too large"),
     ],
 )
@@ -228,6 +212,47 @@ async def test_a_broken_task_is_told_of_with_its_line_and_stops_no_other(broken:
     fault = found[1]
     assert isinstance(fault, ImportFault)
     assert (fault.line, fault.detail[: len(told)]) == (12, told)
+
+
+def said(n: int, body: Any = "Yes") -> dict[str, Any]:
+    return {"id": f"00000000-0000-7000-8001-{n:012}", "body": body, "created_at": DUE}
+
+
+async def test_a_broken_comment_is_told_of_with_its_line_and_costs_no_task() -> None:
+    comments = [said(1), {}, said(2, ["No"]), said(3, "x" * LARGEST), said(4)]
+    task, *remarks = await read(export({"id": ID, "title": "a", "comments": comments}))
+    assert isinstance(task, ImportedTask)
+    assert [each.source for each in task.comments] == [said(1)["id"], said(4)["id"]]
+    assert [each.fault for each in remarks if isinstance(each, Remark)] == [
+        ImportFault(line=17, detail="a comment: Object missing required field 'id'"),
+        ImportFault(line=18, detail=f"comment {said(2)['id']!r}: Expected 'str', got 'array' - at '$.body'"),
+        ImportFault(line=25, detail="this comment is too large"),
+    ]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before the rest of the task", "after it"])
+async def test_what_was_said_of_a_task_may_be_more_than_a_task_may_have(first: bool) -> None:
+    comments = [said(n, f"{n} {'x' * 60_000}") for n in range(150)]
+    own = {"id": ID, "title": "Long"}
+    task = {"comments": [*comments, {}], **own} if first else {**own, "comments": [*comments, {}]}
+    found = await read(export({"id": ID[:-1] + "2", "title": "a", "comments": [said(200)]}, task))
+    short, long, *later = found
+    assert isinstance(short, ImportedTask)
+    assert isinstance(long, ImportedTask)
+    assert (len(short.comments), long.title, long.comments) == (1, "Long", [])
+    bodies = [each.body for more in later if isinstance(more, ImportedComments) for each in more.comments]
+    assert bodies == [each["body"] for each in comments]
+    assert {more.of for more in later if isinstance(more, ImportedComments)} == {ID}
+    assert max(len(more.comments) for more in later if isinstance(more, ImportedComments)) == 5
+    (remark,) = (each for each in later if isinstance(each, Remark))
+    assert remark.fault.detail == "a comment: Object missing required field 'id'"
+
+
+@pytest.mark.parametrize("odd", [None, 7, "x", {"comments": [1]}, [[said(1)]]])
+async def test_comments_that_are_no_list_of_them_cost_no_task(odd: Any) -> None:
+    found = await read(export({"id": ID, "comments": odd, "title": "a"}, {"id": ID[:-1] + "2", "title": "b"}))
+    assert [each.title for each in found if isinstance(each, ImportedTask)] == ["a", "b"]
+    assert [each.comments for each in found if isinstance(each, ImportedTask)] == [[], []]
 
 
 @pytest.mark.parametrize(
