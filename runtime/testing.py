@@ -21,6 +21,7 @@ from typing import Any, TypeVar, cast
 
 from runtime import connect, stagehands
 from runtime.actor import Actor
+from runtime.closing import OUTBOX_LEASE_MS
 from runtime.context import ANONYMOUS, Ids
 from runtime.dispatch import Dispatch
 from runtime.keys import derive, sign_grant
@@ -44,6 +45,7 @@ from runtime.message import (
 )
 from runtime.parked import ParkedLoop
 from runtime.ports import Outgoing, Store
+from runtime.seams import Seams
 from runtime.telemetry import Metrics
 from runtime.timers import Timer
 from runtime.verdict import Received
@@ -59,9 +61,12 @@ class Stage:
 
     :param actors: built by the test, with whatever they need.
     :param store_url: actor's name → where it keeps its data; an SQLite file that goes with the stage by default.
+    :param seams: what may cut a step short.
     """
 
-    def __init__(self, *actors: Actor[Any], store_url: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self, *actors: Actor[Any], store_url: Callable[[str], str] | None = None, seams: Seams | None = None
+    ) -> None:
         self.now = NOON
         self.events: list[Event] = []
         """Every event that `drain` or `ask` has seen go out, in order."""
@@ -70,6 +75,7 @@ class Stage:
         self.dispatches: dict[str, Dispatch] = {}
         self._actors = actors
         self._store_url = store_url
+        self._seams = seams
         self._stack = AsyncExitStack()
         self._new_id = Ids(lambda: self.now)
         self._offered: list[tuple[Dispatch, Outgoing]] = []
@@ -102,6 +108,7 @@ class Stage:
             beat=lambda: self._beating.append(dispatch),
             clock=lambda: self.now,
             new_id=self._new_id,
+            seams=self._seams,
             report=lambda error: self._failures.append(error),
         )
         await dispatch.start()
@@ -190,6 +197,15 @@ class Stage:
             moved = bool(await ParkedLoop(dispatch).step()) or moved
         self._raise()
         return moved
+
+    async def take_up(self) -> None:
+        """What was under way when something cut it short, as whoever finds the leases lapsed does; then `drain`."""
+        self._offered.clear()
+        self.advance(seconds=OUTBOX_LEASE_MS / 1000)
+        for dispatch in self.dispatches.values():
+            rows = await dispatch.store.lease_outgoing(limit=1000, lease_ms=OUTBOX_LEASE_MS)
+            self._offered += [(dispatch, row) for row in rows]
+        await self.drain()
 
     async def tick(self, actor: str, method: str) -> None:
         """Let the timer `method` fire for the present slot, then `drain`."""

@@ -1,4 +1,7 @@
-"""A process that is killed in the middle of an import: it goes on, and ends with exactly what is in the file."""
+"""A process that is killed in the middle of an import: it goes on, and ends with exactly what is in the file.
+
+Every moment of every format is in `tests/actors/test_import_killed.py`; these are processes.
+"""
 
 from __future__ import annotations
 
@@ -71,17 +74,7 @@ async def check(person: Api, result: Any, numbers: Iterable[int]) -> None:
         assert [one["body"] for one in said] == [f"a{each['number']}", f"b{each['number']}"]
 
 
-@pytest.mark.parametrize(
-    "seam",
-    [
-        "read_import:before",
-        "read_import:after_commit",
-        "import_tasks:before",
-        "import_tasks:after_commit",
-        "import_tasks:before_ack",
-        "remove_import_files:before",
-    ],
-)
+@pytest.mark.parametrize("seam", ["read_import:after_commit", "import_tasks:before_ack"])
 async def test_killed_at_a_seam_the_import_goes_on(embedded: World, client: MakeClient, seam: str) -> None:
     running = await embedded.start(CRASH_AT=seam)
     ada = await client(running.address).person("Ada")
