@@ -24,6 +24,7 @@ from runtime.errors import SettingError, StartError
 from runtime.files import path_of
 from runtime.ports import Blobs, Table, Transaction, Value
 from runtime.progress import Bar
+from runtime.seams import Seams
 from runtime.verbs import Subparsers, opened_broker, store_of
 
 SIDE_BY_SIDE = 8
@@ -71,19 +72,20 @@ def add_move_verb(verbs: Subparsers) -> None:
 async def move(settings: Settings, arguments: argparse.Namespace) -> int:
     """Say of each store, and of the objects, what became of them."""
     source, target = load_alone(arguments.source), load_alone(arguments.target)
-    names = stagehands.actor_names()
+    names, seams = stagehands.actor_names(), Seams(settings.crash_at)
     _check(source, target, names)
     _carry_secret(source, target, names[0])
     await _check_queues(source, target, names)
     async with AsyncExitStack() as stack:
         removals = [
-            await stack.enter_async_context(_removal(name, source, target))
+            await stack.enter_async_context(_removal(name, source, target, seams))
             for name in names
             if _store_place(source, name) != _store_place(target, name)
         ]
         if source.embedded_path(source.blob_url) != target.embedded_path(target.blob_url):
             count, size = await _move_objects(source, target)
             print(f"objects: {count}, {size} bytes")
+            seams.at("objects", "move")
         for each in removals:
             print(await each.run())
     print("All is there. Start it with the new settings; the old place was left as it is.")
@@ -179,7 +181,7 @@ class Removal:
 
 
 @asynccontextmanager
-async def _removal(name: str, source: Settings, target: Settings) -> AsyncIterator[Removal]:
+async def _removal(name: str, source: Settings, target: Settings, seams: Seams) -> AsyncIterator[Removal]:
     """What the block writes is kept when it ends well. :raises StartError: it cannot begin."""
     async with store_of(source, name) as old, store_of(target, name) as new:
         if not await old.migrated(stagehands.migrations(name, old.reader.dialect)):
@@ -201,6 +203,7 @@ async def _removal(name: str, source: Settings, target: Settings) -> AsyncIterat
                         "it must be empty, or hold what an earlier move brought and nothing since"
                     )
             yield Removal(name, tables, reading, writing, wanted)
+        seams.at(name, "move")
 
 
 async def _check_stopped(which: str, settings: Settings, name: str) -> None:
