@@ -30,6 +30,11 @@ async def ada(house: House) -> Uploader:
     return await house.person()
 
 
+@pytest.fixture(scope="module")
+async def bob(house: House) -> Uploader:
+    return await house.person("Bob")
+
+
 async def made(person: Uploader, path: str, **fields: Any) -> Any:
     answer = await person.api("POST", path, fields)
     assert answer.status == 201, answer
@@ -40,6 +45,13 @@ async def exported(person: Uploader, project_id: str) -> bytes:
     answer = await person("GET", f"/v1/projects/{project_id}/export?format=json")
     assert answer.status == 200, answer
     return answer.body
+
+
+async def occurrences(person: Uploader, content: bytes) -> dict[int, Any]:
+    """Of each task that recurs, by its number: the dates that would follow."""
+    tasks = [task for task in json.loads(content)["tasks"] if task["recurrence"]]
+    answers = [(await person("GET", f"/v1/tasks/{task['id']}?occurrences=10")).json for task in tasks]
+    return {each["number"]: each["occurrences"] for each in answers}
 
 
 async def imported(person: Uploader, content: bytes, *parts: tuple[str, None, bytes]) -> Any:
@@ -87,17 +99,17 @@ async def until(person: Uploader, project_id: str, files: int) -> bytes:
         await asyncio.sleep(0.05)
 
 
-async def test_a_project_comes_whole_with_its_files(house: House, ada: Uploader) -> None:
-    project = await made(ada, "/v1/projects", name="Round Trip", description="There\nand back")
+async def test_a_project_comes_whole_with_its_files(ada: Uploader, bob: Uploader) -> None:
+    project = await made(ada, "/v1/projects", name="Round Trip", description="There\nand back", key="THERE")
     label = await made(ada, f"/v1/projects/{project['id']}/labels", name="big", color="#ff0000")
     await made(ada, f"/v1/projects/{project['id']}/labels", name="unused")
     common = {"project_id": project["id"]}
     child = await made(ada, "/v1/tasks", **common, title="Child", label_ids=[label["id"]], due_at=DUE,
-                       remind_at=[DUE], recurrence={"rule": "FREQ=WEEKLY", "timezone": "Europe/Berlin"})  # fmt: skip
+                       remind_at=[DUE], recurrence={"rule": "FREQ=WEEKLY;COUNT=4", "timezone": "Europe/Berlin"})  # fmt: skip
     parent = await made(ada, "/v1/tasks", **common, title="Parent", status="done", assignee_ids=[ada.id])
     third = await made(ada, "/v1/tasks", **common, title="Third", priority=4, estimate_minutes=5)
     for method, path, fields in (
-        ("PATCH", f"/v1/tasks/{child['id']}", {"parent_id": parent["id"]}),
+        ("PATCH", f"/v1/tasks/{child['id']}", {"parent_id": parent["id"], "status": "done"}),
         ("PUT", f"/v1/tasks/{child['id']}/relations/blocks/{third['id']}", None),
         ("PUT", f"/v1/tasks/{parent['id']}/relations/relates/{third['id']}", None),
         ("POST", f"/v1/tasks/{third['id']}/move", {"before_id": child["id"]}),
@@ -107,19 +119,23 @@ async def test_a_project_comes_whole_with_its_files(house: House, ada: Uploader)
     await ada.upload(b"text", "a.txt", task_id=child["id"])
     await ada.upload(b"%PDF-1.4 " + b"x" * (2 * PIECE), "b.pdf", task_id=child["id"])
     before = await until(ada, project["id"], 2)
-    bob = await house.person("Bob")
     result = await imported(bob, before)
-    assert (result["status"], result["created"], result["errors"]) == ("done", 3, [])
-    elsewhere = essence(await until(bob, result["project_id"], 2))
-    here = essence(before)
-    assert [task.pop("assigned") for task in here["tasks"]] == [0, 0, 1]
-    assert [task.pop("assigned") for task in elsewhere["tasks"]] == [0, 0, 0], "Ada takes no part there"
+    assert (result["status"], result["created"], result["errors"]) == ("done", 4, [])
+    after = await until(bob, result["project_id"], 2)
+    elsewhere, here = essence(after), essence(before)
+    assert [task.pop("assigned") for task in here["tasks"]] == [0, 0, 1, 0]
+    assert [task.pop("assigned") for task in elsewhere["tasks"]] == [0, 0, 0, 0], "Ada takes no part there"
     assert elsewhere == here
+    following = await occurrences(ada, before)
+    assert {number: len(dates) for number, dates in following.items()} == {1: 3, 4: 2}
+    assert await occurrences(bob, after) == following
+    assert {(each["author_id"], each["author_name"]) for task in json.loads(after)["tasks"] for each in task["comments"]
+            } == {(None, "Ada")}, "nobody is made an author by a file"  # fmt: skip
     again = await imported(bob, before, ("project_id", None, result["project_id"].encode()))
-    assert (again["created"], again["skipped"]) == (0, 3)
+    assert (again["created"], again["skipped"]) == (0, 4)
     assert len(json.loads(await until(bob, result["project_id"], 2))["attachments"]) == 4
     own = await imported(ada, before, ("project_id", None, project["id"].encode()))
-    assert (own["created"], own["skipped"]) == (0, 3), "what is here is known"
+    assert (own["created"], own["skipped"]) == (0, 4), "what is here is known"
 
 
 async def test_a_file_that_is_not_taken_is_told_of(ada: Uploader) -> None:
@@ -158,30 +174,54 @@ TASKS = st.lists(
             "priority": st.integers(0, 4),
             "estimate_minutes": st.integers(0, 100_000),
             "due_at": st.sampled_from([DUE, "1999-12-31T23:59:59.999Z"]),
+            "start_at": st.just("2026-10-25T00:30:00.000Z"),
+            "recurrence": st.sampled_from(
+                [
+                    {"rule": "FREQ=DAILY;COUNT=3", "timezone": "Europe/Berlin"},
+                    {"rule": "FREQ=MONTHLY", "basis": "completion"},
+                ]
+            ),
         },
     ),
-    max_size=6,
+    max_size=5,
 )
+PLACES = st.integers(0, 4)
+RELATIONS = st.lists(st.tuples(PLACES, st.sampled_from(["blocks", "relates", "duplicates"]), PLACES), max_size=6)
+FILES = st.lists(st.tuples(PLACES, st.text("ab\n", max_size=20)), max_size=2)
 
 
-@given(tasks=TASKS, name=TEXTS, parents=st.lists(st.integers(0, 5), max_size=6), comments=st.lists(TEXTS, max_size=3))
+@given(
+    tasks=TASKS, name=TEXTS, parents=st.lists(PLACES, max_size=5), comments=st.lists(TEXTS, max_size=3),
+    relations=RELATIONS, files=FILES,
+)  # fmt: skip
 @settings(
-    max_examples=15, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    max_examples=10, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 async def test_whatever_is_exported_is_imported_the_same(
-    house: House, ada: Uploader, tasks: list[Any], name: str, parents: list[int], comments: list[str]
-) -> None:
-    project = await made(ada, "/v1/projects", name="Trip", description=name)
-    ids = [(await made(ada, "/v1/tasks", project_id=project["id"], **fields))["id"] for fields in tasks]
+    ada: Uploader, bob: Uploader, tasks: list[Any], name: str, parents: list[int], comments: list[str],
+    relations: list[tuple[int, str, int]], files: list[tuple[int, str]],
+) -> None:  # fmt: skip
+    project = await made(ada, "/v1/projects", name=name, description=name)
+    ids = []
+    for fields in tasks:
+        answer = await ada.api("POST", "/v1/tasks", {"project_id": project["id"], **fields})
+        ids += [answer.json["id"]] if answer.status == 201 else []  # what recurs needs a date, one of the rule
     for child, parent in zip(ids, parents, strict=False):
         if parent < len(ids):  # a circle is refused, and then there is none
             await ada.api("PATCH", f"/v1/tasks/{child}", {"parent_id": ids[parent]})
+    for one, kind, other in relations:
+        if max(one, other) < len(ids):  # likewise
+            await ada.api("PUT", f"/v1/tasks/{ids[one]}/relations/{kind}/{ids[other]}")
     for id, body in zip(ids, comments, strict=False):
         await made(ada, f"/v1/tasks/{id}/comments", body=body)
-    before = await exported(ada, project["id"])
-    result = await imported(ada, before)
+    sent = [
+        await ada.upload(text.encode(), f"{text[:3]}.txt", task_id=ids[one]) for one, text in files if one < len(ids)
+    ]
+    before = await until(ada, project["id"], len(sent))
+    result = await imported(bob, before)
     assert (result["status"], result["errors"]) == ("done", [])
-    after, was = essence(await exported(ada, result["project_id"])), essence(before)
-    assert (after.pop("project")["description"], after) == (was.pop("project")["description"], was)
-    assert (await ada.api("DELETE", f"/v1/projects/{result['project_id']}")).status == 204
+    after = await until(bob, result["project_id"], len(sent))
+    assert essence(after) == essence(before)
+    assert await occurrences(bob, after) == await occurrences(ada, before)
+    assert (await bob.api("DELETE", f"/v1/projects/{result['project_id']}")).status == 204
