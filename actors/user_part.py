@@ -6,7 +6,6 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Sequence
-from functools import partial
 from typing import Final, Protocol
 
 import msgspec
@@ -54,8 +53,10 @@ class UserSettings(Protocol):
 class UserPart(Actor[UserRecords]):
     """The base of each part; the whole has them all as its own bases."""
 
+    records = UserRecords
+
     def __init__(self, *, settings: UserSettings, sealer: Sealer) -> None:
-        self.records = partial(UserRecords, sealer=sealer)
+        self.given = {"sealer": sealer}
         self._origin = settings.origin
         self._sealer = sealer
         self._passwords = Passwords(settings.argon2, threads=min(4, os.cpu_count() or 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints, overload
 
 import msgspec
@@ -12,7 +13,6 @@ from runtime.context import Context, Rec
 from runtime.errors import ContractError, Refusal
 from runtime.message import Command, Event, Message, Query, Refuse, Request, Tick, owner, reply_type, wire_name
 from runtime.policy import QUICK, Policy
-from runtime.ports import Session
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -100,12 +100,14 @@ class Actor(Generic[Rec]):
     """The base of all actors.
 
     `name` is its queue, its store's setting (`<NAME>_STORE_URL`) and its file (`actors/<name>_actor.py`); `records`
-    makes its typed data access around a session: a class, as a rule. An actor that needs a port beyond its store takes
+    is its typed data access, made of a `Scope` and of what stands in `given`; `stagehands.records_of` finds that for
+    another kind of store. An actor that needs a port beyond its store takes
     it by name: `def __init__(self, *, mailer: Mailer)`; `settings` is there too.
     """
 
     name: ClassVar[str]
-    records: Callable[[Session], Rec]
+    records: type[Rec]
+    given: Mapping[str, Any] = MappingProxyType({})
 
     async def start(self, ctx: Context[Rec]) -> None:
         """Make what must be there: runs at boot, after the migrations, in a transaction of one replica at a time."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from runtime import stagehands
 from runtime.actor import Actor
 from runtime.context import Ids
 from runtime.errors import StoreAway
@@ -27,6 +28,7 @@ class Beat:
     def __init__(self, actor: Actor[Any], store: Store, broker: Broker) -> None:
         self._actor = actor
         self._store = store
+        self._records = stagehands.records_of(actor, store)
         self._broker = broker
         self._new_id = Ids()
         self._wanted = asyncio.Event()
@@ -47,7 +49,7 @@ class Beat:
         if not self._broker.available:
             return
         try:
-            event = await self._actor.beat(self._actor.records(self._store.primary))
+            event = await self._actor.beat(self._records(self._store.primary))
         except StoreAway:  # which the outbox's loop says in the log
             return
         if event is not None:

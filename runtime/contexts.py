@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from runtime.actor import Actor
 from runtime.context import ANONYMOUS, Clock, Context, OutsideContext, Surroundings
 from runtime.keys import sign_grant
 from runtime.message import Grant
-from runtime.ports import Store
+from runtime.ports import Scope, Store
 from runtime.telemetry import child_of
 from runtime.verdict import Received
 
@@ -22,9 +21,19 @@ GRANT_MS = 5_000
 class Contexts:
     """The contexts of one actor; its caller and grants count only in an envelope that was signed for it."""
 
-    def __init__(self, actor: Actor[Any], store: Store, *, key: bytes, clock: Clock, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        actor: str,
+        store: Store,
+        records: Callable[[Scope], Any],
+        *,
+        key: bytes,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
         self._actor = actor
         self._store = store
+        self._records = records
         self._key = key
         self._clock = clock
         self._new_id = new_id
@@ -39,18 +48,18 @@ class Contexts:
         @asynccontextmanager
         async def step() -> AsyncIterator[Any]:
             async with self._store.transaction() as transaction:
-                yield self._actor.records(transaction)
+                yield self._records(transaction)
 
         @asynccontextmanager
         async def finish() -> AsyncIterator[Any]:
             yield await enter_last()
 
-        records = self._actor.records(self._store.reader)
+        records = self._records(self._store.reader)
         return OutsideContext(records, step=step, finish=finish, **self._surroundings(received))
 
     def vouch(self, fact: str, subject: str, value: bytes) -> Grant:
         """The actor's signed word."""
-        return sign_grant(self._key, Grant(self._actor.name, fact, subject, value, GRANT_MS))
+        return sign_grant(self._key, Grant(self._actor, fact, subject, value, GRANT_MS))
 
     def _surroundings(self, received: Received) -> Surroundings:
         envelope = received.envelope

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from runtime import stagehands
 from runtime.actor import Actor, Handler, table_of
 from runtime.closing import OUTBOX_LEASE_MS, Closing
 from runtime.context import Clock, Context, Ids, ManyContext, system_clock
@@ -28,7 +29,7 @@ from runtime.keys import Sealer
 from runtime.message import Envelope, Failed, decoder
 from runtime.outgoing import emitted, outgoing
 from runtime.parking import Parking, unparked
-from runtime.ports import Outgoing, Raced, Session, Store, Transaction
+from runtime.ports import Outgoing, Raced, Scope, Store, Transaction
 from runtime.replies import Replies, claim_of
 from runtime.seams import Seams
 from runtime.telemetry import Metrics, bound_to, logger
@@ -44,7 +45,7 @@ RACES = 8
 
 
 class Dispatch:
-    """The pipeline of one actor in one process.
+    """The pipeline of one actor in one process; `records` makes what its handlers work with of what its store gives.
 
     :param offer: takes the outbox rows of a commit, to publish them right away.
     :param beat: lets the actor's watchers know how things stand now.
@@ -67,6 +68,7 @@ class Dispatch:
     ) -> None:
         self.actor = actor
         self.store = store
+        self.records = stagehands.records_of(actor, store)
         of_store = table_of(DeadLetters, actor.name)
         self.table = {**actor.table(), **of_store}
         self.sealer = Sealer(key)
@@ -82,7 +84,7 @@ class Dispatch:
         self.dead_letters = DeadLetters(actor.name, store, self.parking, self.table)
         self._replies = Replies(actor.name, sealer=self.sealer, report=self._report)
         self._closing = partial(Closing, self._replies, sealer=self.sealer, new_id=self._new_id)
-        self._contexts = Contexts(actor, store, key=key, clock=clock, new_id=self._new_id)
+        self._contexts = Contexts(actor.name, store, self.records, key=key, clock=clock, new_id=self._new_id)
         self._of_store = of_store.keys()
         self._methods = {
             kind: getattr(self.dead_letters if kind in self._of_store else actor, handler.method)
@@ -94,8 +96,7 @@ class Dispatch:
         kind = batch[0].envelope.type
         handler = self.table.get(kind)
         if handler is None:
-            reason = f"the actor {self.actor.name!r} has no handler for {kind!r}"
-            return [await self._unreadable(each, reason) for each in batch]
+            return [await self._unreadable(each, f"{self.actor.name!r} has no handler for {kind!r}") for each in batch]
         verdicts: list[Verdict | None] = [None] * len(batch)
         ready: list[tuple[int, Received, Any]] = []
         decode = decoder(handler.message).decode
@@ -141,8 +142,7 @@ class Dispatch:
 
     async def _queries(self, handler: Handler, items: list[tuple[Received, Any]]) -> list[Verdict]:
         """No transaction, no inbox; the records are shared, so their loaders merge the reads of the list."""
-        fresh = items[0][0].envelope.fresh
-        records = self._records(handler, self.store.primary if fresh else self.store.reader)
+        records = self._records(handler, self.store.primary if items[0][0].envelope.fresh else self.store.reader)
         contexts = [self._contexts.inside(records, received) for received, _ in items]
         method = self._methods[handler.type]
         results: Sequence[Any]
@@ -269,9 +269,9 @@ class Dispatch:
         self._committed(handler, closing)
         return [verdicts[index] for index in range(len(items))]
 
-    def _records(self, handler: Handler, session: Session) -> Any:
+    def _records(self, handler: Handler, scope: Scope) -> Any:
         """What a handler works with: the actor's records; for messages about the store's own tables, those."""
-        return session if handler.type in self._of_store else self.actor.records(session)
+        return scope if handler.type in self._of_store else self.records(scope)
 
     async def _run(
         self, handler: Handler, records: Any, messages: list[Any], contexts: list[Context[Any]]
@@ -324,7 +324,7 @@ class Dispatch:
                 transaction = await stack.enter_async_context(self.store.transaction())
                 if not await transaction.resume(received.envelope.id, lease):
                     raise Raced
-                last.append((transaction, self.actor.records(transaction)))
+                last.append((transaction, self.records(transaction)))
                 return last[0][1]
 
             context = self._contexts.outside(received, enter_last)
@@ -384,7 +384,7 @@ class Dispatch:
     ) -> Result:
         """What no message asked for; its events wait in the outbox for any relay."""
         received = Received(Envelope(self._new_id(), why, self.actor.name, b""))
-        context = self._contexts.inside(self.actor.records(transaction), received)
+        context = self._contexts.inside(self.records(transaction), received)
         result = await work(context)
         await self.actor.before_commit(context.records, context.emitted)
         sent = outgoing(context, None, sealer=self.sealer, new_id=self._new_id)

@@ -183,10 +183,11 @@ Row = Mapping[str, Any]
 
 
 class Migration(msgspec.Struct, frozen=True):
-    """One forward step: `0001_tasks`, and its statements, separated by lines that hold only `--`."""
+    """One forward step: `0001_tasks`, and its statements in the store's dialect, separated by lines that hold only
+    `--`."""
 
     name: str
-    sql: str
+    text: str
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -324,7 +325,17 @@ class Table(msgspec.Struct, frozen=True):
     key: tuple[str, ...]
 
 
-class Session(Protocol):
+class Scope(Protocol):
+    """Where the data of an actor is asked for: by a reader, or within a transaction. Only the actor's records ask it,
+    and they are of its kind: `Session`."""
+
+    @property
+    def dialect(self) -> str:
+        """The words that it is asked in: which records and which migrations go with it."""
+        ...
+
+
+class Session(Scope, Protocol):
     """SQL, one text for both databases: parameters `$1` …; columns text, bigint, bytea, real; lists with `= any($n)`.
 
     :raises StoreAway: the database went away or took no statement in time.
@@ -366,8 +377,9 @@ class Duplicate(Exception):
         self.constraint = constraint
 
 
-class Transaction(Session, Protocol):
-    """One transaction that may write. Left normally it commits, left by an exception it rolls back.
+class Transaction(Scope, Protocol):
+    """One transaction that may write, a `Scope` of the store's kind. Left normally it commits, left by an exception it
+    rolls back.
 
     Once a statement has failed it can only be rolled back: further statements, and leaving it normally, raise
     RuntimeError. So what a handler catches inside (`Duplicate`, say) it must answer with a refusal that undoes.
@@ -445,12 +457,12 @@ class Store(Protocol):
     lacks: ClassVar[frozenset[str]]
 
     @property
-    def reader(self) -> Session:
+    def reader(self) -> Scope:
         """For queries: each statement on its own, first in, first out, from a pool (or a replica of the database)."""
         ...
 
     @property
-    def primary(self) -> Session:
+    def primary(self) -> Scope:
         """Likewise, never from a replica: for queries of those who have just written."""
         ...
 

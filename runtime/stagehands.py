@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from runtime.actor import Actor
+from runtime.context import Rec
 from runtime.errors import ContractError, SettingError
 from runtime.message import Event, Message, wire_name
-from runtime.ports import Migration, Topology
+from runtime.ports import Migration, Scope, Store, Topology
+
+_SQL = ("postgresql", "sqlite")
 
 EDGE = "edge"
 """The one actor without a store; its class is `edge.app.Edge`."""
@@ -83,12 +87,32 @@ def topology() -> Topology:
     return Topology(tuple(sorted(named | set(actor_names()))), bindings)
 
 
+def records_of(actor: Actor[Rec], store: Store) -> Callable[[Scope], Rec]:
+    """What makes the records of an actor for the kind of store that it has: its `records` for SQL, and of another
+    dialect the class of the same name in a module beside: `actors/records/user_mongo.py`, say.
+
+    :raises SettingError: there is none.
+    """
+    kind, dialect = actor.records, store.reader.dialect
+    if dialect not in _SQL:
+        try:
+            kind = getattr(import_module(f"{kind.__module__}_{dialect}"), kind.__name__)
+        except ModuleNotFoundError as error:
+            raise SettingError(
+                f"{actor.name.upper()}_STORE_URL: the actor {actor.name!r} can keep its data in SQLite or PostgreSQL "
+                f"(sqlite:path, postgresql://…); for this store there would have to be {error.name}"
+            ) from None
+    return partial(kind, **actor.given)
+
+
 def migrations(actor: str, dialect: str) -> list[Migration]:
-    """The files of `actors/migrations/<actor>/` in order: `0001_x.sql`, or `0001_x.<dialect>.sql` where SQL differs."""
+    """The files of `actors/migrations/<actor>/` in order: `0001_x.sql`, or `0001_x.<dialect>.sql` where SQL differs;
+    for another dialect `0001_x.<dialect>`."""
     folder = Path(import_module("actors.migrations").__path__[0]) / actor
+    end = ".sql" if dialect in _SQL else f".{dialect}"
     texts: dict[str, str] = {}
-    for path in sorted(folder.glob("*.sql")):
-        name, _, only_for = path.name.removesuffix(".sql").partition(".")
+    for path in sorted(folder.glob(f"*{end}")):
+        name, _, only_for = path.name.removesuffix(end).partition(".")
         if only_for in ("", dialect):
             texts[name] = path.read_text()
     return [Migration(name, text) for name, text in texts.items()]

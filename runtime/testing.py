@@ -251,7 +251,7 @@ class Stage:
     async def _beat(self) -> None:
         while self._beating:
             dispatch = self._beating.pop(0)
-            event = await dispatch.actor.beat(dispatch.actor.records(dispatch.store.primary))
+            event = await dispatch.actor.beat(dispatch.records(dispatch.store.primary))
             self.beats += [event] if event is not None else []
 
     def _look(self) -> None:

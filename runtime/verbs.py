@@ -119,7 +119,7 @@ async def _try_store(settings: Settings, name: str) -> None:
         if not await store.migrated(stagehands.migrations(name, store.reader.dialect)):
             return  # no process of this version has run yet
         async with build(cls, settings, load_keys(settings, [name]), system_clock) as actor:
-            faults = await actor.check(actor.records(store.reader))
+            faults = await actor.check(stagehands.records_of(actor, store)(store.reader))
     if faults:
         more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
         raise StartError("; ".join([*faults[:SHOWN], *more]))

@@ -30,7 +30,7 @@ from runtime.drivers.postgres_connection import (
 )
 from runtime.drivers.store_contents import Contents
 from runtime.drivers.store_pool import Pool
-from runtime.drivers.store_tables import SETTLED, Letters, Tables
+from runtime.drivers.store_tables import SETTLED, Letters, SqlTransaction, Tables
 from runtime.errors import Locked, StartError, StoreAway
 from runtime.ports import (
     Busy,
@@ -44,7 +44,6 @@ from runtime.ports import (
     Session,
     Settled,
     Store,
-    Transaction,
     Value,
 )
 
@@ -65,7 +64,7 @@ _BEGIN_EXCLUSIVE = "begin; " + "; ".join(
 
 CLOCK = Migration(
     name="store_0000_clock",
-    sql="""
+    text="""
 create function now_ms() returns bigint language sql stable
 as 'select (extract(epoch from statement_timestamp()) * 1000)::bigint'
 """,
@@ -184,7 +183,7 @@ class PostgresStore(Tables):
         if row is None or row["read_only"] == "on":
             raise StoreAway("the database is read-only")
 
-    async def prepare(self, transaction: Transaction) -> None:
+    async def prepare(self, transaction: SqlTransaction) -> None:
         if await transaction.row("select 1 from pg_namespace where nspname = $1", self._schema) is None:
             await transaction.execute(f'create schema "{self._schema}"')
 

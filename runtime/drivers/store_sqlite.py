@@ -33,9 +33,9 @@ from runtime.drivers.sqlite_connection import (
 )
 from runtime.drivers.store_contents import Contents
 from runtime.drivers.store_pool import Pool
-from runtime.drivers.store_tables import SETTLED, Letters, Tables
+from runtime.drivers.store_tables import SETTLED, Letters, SqlTransaction, Tables
 from runtime.errors import SettingError, StartError, StoreAway
-from runtime.ports import Busy, Claim, Claimed, Outgoing, Raced, Row, Saved, Session, Settled, Store, Transaction, Value
+from runtime.ports import Busy, Claim, Claimed, Outgoing, Raced, Row, Saved, Session, Settled, Store, Value
 
 TURN_S = 5.0
 """Seconds that a transaction waits for those before it in this process."""
@@ -129,7 +129,7 @@ class SqliteStore(Tables):
         async with self._writers.acquire() as connection:
             await connection.run(_try_to_write)
 
-    async def prepare(self, transaction: Transaction) -> None:
+    async def prepare(self, transaction: SqlTransaction) -> None:
         """A file has no schemas."""
 
     @asynccontextmanager

@@ -5,15 +5,14 @@ The drivers bring `now_ms()`, an SQL function: ms since the epoch, by the databa
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
-from runtime.errors import StartError
+from runtime.drivers.store_migrations import digest, statements, unrecorded
+from runtime.drivers.store_rows import about, outgoing, parked_row, storable
 from runtime.ports import (
-    About,
     Claim,
     Claimed,
     Handled,
@@ -30,7 +29,7 @@ from runtime.ports import (
 
 TABLES = Migration(
     name="store_0001_tables",
-    sql="""
+    text="""
 create table inbox (
     id text not null primary key,
     hash bytea,
@@ -74,7 +73,7 @@ leaves the indexes alone (a heap-only update in PostgreSQL), and only what is in
 
 ABOUT = Migration(
     name="store_0002_about",
-    sql="""
+    text="""
 alter table inbox add column type text
 --
 alter table inbox add column request_id text
@@ -92,12 +91,12 @@ alter table parked add column request_id text
 )
 """What `history` tells. Nothing indexes `request_id`: each message would pay for a question that is seldom asked."""
 
-ASKING = Migration(name="store_0003_asking", sql="alter table inbox add column asking text")
+ASKING = Migration(name="store_0003_asking", text="alter table inbox add column asking text")
 """Of a lease: whose it is, so that a copy of the same asking is told from another with the same id."""
 
 LETTERS = Migration(
     name="store_0004_letters",
-    sql="""
+    text="""
 alter table parked add column letter text
 --
 drop index parked_dead
@@ -205,6 +204,10 @@ select (select count(*) from outbox) as outbox,
 """
 
 
+class SqlTransaction(Session, Transaction, Protocol):
+    """A transaction of a database that speaks SQL."""
+
+
 class Tables(ABC):
     """The part of a `Store` that is the same over any SQL database; a driver adds connections and transactions."""
 
@@ -220,13 +223,13 @@ class Tables(ABC):
         """Each statement is a transaction of its own, on the database that takes writes."""
 
     @abstractmethod
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+    def transaction(self) -> AbstractAsyncContextManager[SqlTransaction]: ...
 
     @abstractmethod
-    def exclusive(self, name: str) -> AbstractAsyncContextManager[Transaction]: ...
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[SqlTransaction]: ...
 
     @abstractmethod
-    async def prepare(self, transaction: Transaction) -> None:
+    async def prepare(self, transaction: SqlTransaction) -> None:
         """Make what must be there before any table can be; called under the lock of `migrate`, every time."""
 
     async def migrate(self, migrations: Sequence[Migration]) -> Sequence[str]:
@@ -237,11 +240,12 @@ class Tables(ABC):
                 row["name"]: row["digest"] for row in await transaction.fetch("select name, digest from migration")
             }
             ours = (*self.before_tables, TABLES, ABOUT, ASKING, LETTERS)
-            missing = recorded.keys() - {each.name for each in (*ours, *migrations)}
-            if missing:
-                raise StartError(f"the store has migrations that this version lacks: {', '.join(sorted(missing))}")
-            applied = [each.name for each in (*ours, *migrations) if await _apply(transaction, each, recorded)]
-        return [name for name in applied if name not in {each.name for each in ours}]
+            new = unrecorded((*ours, *migrations), recorded)
+            for each in new:
+                for statement in statements(each.text):
+                    await transaction.execute(statement)
+                await transaction.execute("insert into migration values ($1, $2, now_ms())", each.name, digest(each))
+        return [each.name for each in new if each not in ours]
 
     async def migrated(self, migrations: Sequence[Migration]) -> bool:
         if await self.writer.row(_IS_RECORDED[self.writer.dialect]) is None:
@@ -274,24 +278,24 @@ class Tables(ABC):
         async with self.transaction() as transaction:
             for each in sorted(parked, key=lambda each: each.id):  # in one order, so that no two deadlock
                 await transaction.execute(
-                    _PARK, each.id, each.type, each.envelope, each.attempt, each.due_in_ms, _storable(each.reason),
+                    _PARK, each.id, each.type, each.envelope, each.attempt, each.due_in_ms, storable(each.reason),
                     each.request_id, each.letter,
                 )  # fmt: skip
 
     async def lease_parked(self, *, limit: int, lease_ms: int) -> Sequence[ParkedRow]:
         rows = await self.writer.fetch(_LEASE_PARKED.format(skip_locked=self.skip_locked), limit, lease_ms)
-        return [_parked_row(row) for row in sorted(rows, key=lambda row: (row["last_failed_at"], row["id"]))]
+        return [parked_row(row) for row in sorted(rows, key=lambda row: (row["last_failed_at"], row["id"]))]
 
     async def dead(self, *, type: str | None = None, after: str | None = None, limit: int = 50) -> Sequence[ParkedRow]:
-        return [_parked_row(row) for row in await self.writer.fetch(_DEAD, type, after, limit)]
+        return [parked_row(row) for row in await self.writer.fetch(_DEAD, type, after, limit)]
 
     async def letter(self, letter: str) -> ParkedRow | None:
         row = await self.writer.row(_LETTER, letter)
-        return None if row is None else _parked_row(row)
+        return None if row is None else parked_row(row)
 
     async def parked(self, id: str) -> ParkedRow | None:
         row = await self.writer.row(f"select {_PARKED} from parked where id = $1", id)  # noqa: S608 # a constant
-        return None if row is None else _parked_row(row)
+        return None if row is None else parked_row(row)
 
     async def unpark(self, id: str) -> bool:
         return await self.writer.execute("delete from parked where id = $1", id) == 1
@@ -311,9 +315,9 @@ class Tables(ABC):
         unsent = await self.writer.fetch(_UNSENT, request_id)
         parked = await self.writer.fetch(_WAITING, request_id)
         return History(
-            [Handled(row["id"], _about(row), row["reply"], row["settled_at"]) for row in handled],
-            [_outgoing(row) for row in unsent],
-            [_parked_row(row) for row in parked],
+            [Handled(row["id"], about(row), row["reply"], row["settled_at"]) for row in handled],
+            [outgoing(row) for row in unsent],
+            [parked_row(row) for row in parked],
         )
 
     async def counts(self) -> Mapping[str, int]:
@@ -339,7 +343,7 @@ class Letters(ABC):
 
     async def letter(self, letter: str) -> ParkedRow | None:
         row = await self.row(_LETTER, letter)
-        return None if row is None else _parked_row(row)
+        return None if row is None else parked_row(row)
 
     async def revive_letter(self, letter: str, envelope: bytes | None = None) -> bool:
         sql = (
@@ -355,45 +359,3 @@ class Letters(ABC):
     async def discard_letter(self, letter: str) -> bool:
         sql = "delete from parked where coalesce(letter, id) = $1 and due_at is null"
         return await self.execute(sql, letter) == 1
-
-
-async def _apply(transaction: Transaction, migration: Migration, recorded: Mapping[str, str]) -> bool:
-    digest = hashlib.sha256(migration.sql.encode()).hexdigest()
-    if migration.name in recorded:
-        if recorded[migration.name] != digest:
-            raise StartError(f"the migration {migration.name} was changed after it had been applied")
-        return False
-    for statement in _statements(migration.sql):
-        await transaction.execute(statement)
-    await transaction.execute("insert into migration values ($1, $2, now_ms())", migration.name, digest)
-    return True
-
-
-def _statements(sql: str) -> list[str]:
-    """The texts between lines that hold only `--`."""
-    parts: list[list[str]] = [[]]
-    for line in sql.splitlines():
-        if line.strip() == "--":
-            parts.append([])
-        else:
-            parts[-1].append(line)
-    texts = ("\n".join(part).strip() for part in parts)
-    return [text for text in texts if text]
-
-
-def _storable(reason: str) -> str:
-    """An exception's text can hold what no database takes; parking must not fail over it."""
-    return reason.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def _about(row: Row) -> About:
-    return About(row["type"], row["request_id"], row["cause"], row["caller"], row["made"])
-
-
-def _outgoing(row: Row) -> Outgoing:
-    return Outgoing(row["id"], row["route"], row["envelope"], bool(row["direct"]), row["request_id"])
-
-
-def _parked_row(row: Row) -> ParkedRow:
-    names = ParkedRow.__struct_fields__
-    return ParkedRow(*(row[name] for name in names))

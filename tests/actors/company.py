@@ -17,6 +17,7 @@ from actors.contracts.user import Person
 from runtime.errors import Refusal
 from runtime.message import Event, Request, encode
 from runtime.testing import Stage
+from tests.sql import sql
 
 
 class Company:
@@ -80,7 +81,7 @@ class Company:
     async def history(self, task: Task) -> Sequence[tuple[str, object, object]]:
         """(field, was, became), oldest first, without the creation."""
         reader = self.stage.dispatches["task"].store.reader
-        rows = await reader.fetch(
+        rows = await sql(reader).fetch(
             "select * from activity where task_id = $1 and field <> 'created_at' order by id", task.id
         )
         return [(row["field"], msgspec.json.decode(row["was"]), msgspec.json.decode(row["became"])) for row in rows]

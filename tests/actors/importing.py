@@ -18,6 +18,7 @@ from runtime.message import Grant
 from runtime.ports import Blobs
 from runtime.testing import Stage
 from tests.actors.company import Company
+from tests.sql import sql
 
 DAY = "2021-10-15T09:46:01Z"
 
@@ -144,5 +145,5 @@ class Importers(Company):
     async def place(self, begun: Import) -> int:
         """How far it is, in bytes."""
         async with self.stage.dispatches["task"].store.transaction() as transaction:
-            row = await transaction.row("select place from import where id = $1", begun.id)
+            row = await sql(transaction).row("select place from import where id = $1", begun.id)
         return int(row["place"]) if row else 0

@@ -17,6 +17,7 @@ from runtime.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionF
 from runtime.testing import Stage
 from tests.actors.people import PASSWORD, Person, told
 from tests.actors.town import Town
+from tests.sql import sql
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ async def test_without_the_task_actors_word_nobody_leaves_and_the_right_password
 async def test_the_last_active_admin_stays(town: Town) -> None:
     root = await Person.admin(town.stage)
     async with town.stage.dispatches["user"].store.transaction() as transaction:
-        await transaction.execute("update account set role = 'member' where id <> $1", root.user.id)
+        await sql(transaction).execute("update account set role = 'member' where id <> $1", root.user.id)
     with pytest.raises(Conflict, match=r"user\.last_admin"):
         await leave(root)
 
@@ -174,7 +175,7 @@ async def test_no_row_of_the_user_actor_holds_anything_of_an_erased_person(town:
         ("notify", ("person", "notification", "mail")),
     ):
         for table in tables:
-            rows = await town.stage.dispatches[actor].store.reader.fetch(f"select * from {table}")
+            rows = await sql(town.stage.dispatches[actor].store.reader).fetch(f"select * from {table}")
             assert mark not in repr([dict(row) for row in rows]), (actor, table)
 
 
@@ -221,7 +222,9 @@ async def test_a_project_that_nobody_is_left_in_goes_with_its_last_member(ada: P
     await ada.stage.ask(CreateTask(project_id=project.id, title="Nobody's"), caller=ada.caller)
     await leave(ada)
     assert (await ada.stage.ask(ListTasks(), caller=ada.caller)).items == []
-    rows = await ada.stage.dispatches["task"].store.reader.fetch("select * from task where project_id = $1", project.id)
+    rows = await sql(ada.stage.dispatches["task"].store.reader).fetch(
+        "select * from task where project_id = $1", project.id
+    )
     assert rows == []
 
 
@@ -243,7 +246,7 @@ async def test_an_older_event_brings_nothing_erased_back(ada: Person, bob: Perso
     await leave(ada)
     await ada.stage.given(update)
     for actor in ("task", "notify"):
-        (row,) = await ada.stage.dispatches[actor].store.reader.fetch(
+        (row,) = await sql(ada.stage.dispatches[actor].store.reader).fetch(
             "select name from person where id = $1", ada.user.id
         )
         assert row["name"] == "deleted user"

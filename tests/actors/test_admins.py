@@ -18,6 +18,7 @@ from runtime.errors import Conflict, Forbidden, NotFound, PreconditionFailed, Un
 from runtime.keys import Sealer
 from runtime.testing import Stage
 from tests.actors.people import PASSWORD, Person, told
+from tests.sql import sql
 
 
 @pytest.fixture
@@ -101,9 +102,9 @@ async def alone(stage: Stage, *keep: Person) -> None:
     """Nobody else is an admin any more."""
     async with stage.dispatches["user"].store.transaction() as transaction:
         ids = [each.user.id for each in keep]
-        rows = await transaction.fetch("select id from account where role = 'admin'")
+        rows = await sql(transaction).fetch("select id from account where role = 'admin'")
         others = [row["id"] for row in rows if row["id"] not in ids]
-        await transaction.execute("update account set role = 'member' where id = any($1)", others)
+        await sql(transaction).execute("update account set role = 'member' where id = any($1)", others)
 
 
 async def test_the_last_active_admin_stays(root: Person, ada: Person) -> None:
@@ -136,7 +137,7 @@ async def test_the_first_admin_of_the_settings_is_made_once(database: str | None
     settings = Settings(argon2="8,1,1", admin_email="Root@example.org", admin_password=PASSWORD)
     async with Stage(UserActor(settings=settings, sealer=Sealer(b"a key of the tests"))) as stage:
         await stage.dispatches["user"].start()
-        (row,) = await stage.dispatches["user"].store.reader.fetch("select id, email, role from account")
+        (row,) = await sql(stage.dispatches["user"].store.reader).fetch("select id, email, role from account")
         assert (row["email"], row["role"]) == ("Root@example.org", "admin")
         root = await stage.ask(GetUser(id=row["id"]), caller=row["id"])
         assert root.email_verified is True

@@ -23,6 +23,7 @@ from actors.contracts.values import rfc3339
 from runtime.errors import Invalid, NotFound
 from runtime.testing import Stage
 from tests.actors.people import Person, told
+from tests.sql import sql
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ async def test_no_store_holds_a_token_in_the_clear(ada: Person) -> None:
     made = await ada.stage.ask(CreateToken(name="CI", scopes=["tasks:read"]), caller=ada.caller, id="one")
     reader = ada.stage.dispatches["user"].store.reader
     for table in ("api_token", "inbox", "audit"):
-        assert made.token not in repr([dict(row) for row in await reader.fetch(f"select * from {table}")])
+        assert made.token not in repr([dict(row) for row in await sql(reader).fetch(f"select * from {table}")])
 
 
 async def test_a_token_expires(ada: Person) -> None:

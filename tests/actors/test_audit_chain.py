@@ -18,6 +18,7 @@ from runtime.testing import Stage
 from runtime.timers import Timer
 from tests.actors.conftest import schemas
 from tests.actors.people import Person
+from tests.sql import sql
 
 
 class Archive:
@@ -32,20 +33,20 @@ class Archive:
 
     async def faults(self) -> list[str]:
         """What `python -m runtime check` would say."""
-        actor = self.stage.dispatches["user"].actor
-        return list(await actor.check(actor.records(self.store.reader)))
+        dispatch = self.stage.dispatches["user"]
+        return list(await dispatch.actor.check(dispatch.records(self.store.reader)))
 
     async def link(self) -> None:
         self.stage.advance(minutes=1)
         await self.stage.tick("user", "link_audit")
 
-    async def meddle(self, sql: str, *values: str | int) -> None:
+    async def meddle(self, statement: str, *values: str | int) -> None:
         """As somebody does who has the database, but not the key."""
         async with self.store.transaction() as transaction:
-            assert await transaction.execute(sql, *values)
+            assert await sql(transaction).execute(statement, *values)
 
     async def ids(self) -> list[str]:
-        return [row["id"] for row in await self.store.reader.fetch("select id from audit order by id")]
+        return [row["id"] for row in await sql(self.store.reader).fetch("select id from audit order by id")]
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ async def test_b112_an_audit_that_was_left_alone_has_no_faults(archive: Archive)
     assert await archive.faults() == []
     await archive.link()
     assert await archive.faults() == []
-    (row,) = await archive.store.reader.fetch("select count(*) as n from audit where seq is null")
+    (row,) = await sql(archive.store.reader).fetch("select count(*) as n from audit where seq is null")
     assert row["n"] == 1, "what happened to no account is only marked, since it is forgotten"
 
 
@@ -123,7 +124,7 @@ async def test_b112_rows_that_changed_places_are_noticed(archive: Archive) -> No
 
 
 async def test_b112_another_key_knows_no_row(archive: Archive) -> None:
-    stranger = UserRecords(archive.store.reader, Sealer(b"another key"))
+    stranger = UserRecords(sql(archive.store.reader), Sealer(b"another key"))
     assert len(await stranger.audit.faults()) == len(await archive.ids())
 
 
@@ -142,6 +143,6 @@ async def test_b112_the_chain_is_exact_while_many_write_and_several_link(archive
     archive.stage.advance(minutes=8)
     await archive.link()
     assert await archive.faults() == []
-    rows = await archive.store.reader.fetch("select seq from audit where user_id is not null order by seq")
+    rows = await sql(archive.store.reader).fetch("select seq from audit where user_id is not null order by seq")
     assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
     assert len(rows) == 1 + 4 + 8 + 16

@@ -15,6 +15,7 @@ from actors.contracts.task_change import ListChanges
 from runtime.errors import Invalid
 from runtime.testing import Stage
 from tests.actors.company import Company
+from tests.sql import sql
 
 
 async def batch(company: Company, *operations: dict[str, Any], caller: str | None = None) -> list[BatchResult]:
@@ -166,7 +167,7 @@ async def test_what_is_deleted_before_cannot_be_changed_after(company: Company) 
         {"op": "delete", "id": deepest.id},
     )
     assert brief(results) == [200, 204, 204, (409, "task.deleted"), 204]
-    rows = await company.stage.dispatches["task"].store.reader.fetch("select id, deleted_with from task")
+    rows = await sql(company.stage.dispatches["task"].store.reader).fetch("select id, deleted_with from task")
     gone = {row["id"]: row["deleted_with"] for row in rows}
     assert [gone[each.id] for each in (root, below, deepest)] == [root.id, below.id, below.id]
 

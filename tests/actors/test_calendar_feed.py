@@ -14,6 +14,7 @@ from actors.contracts.user import Person, UserCreated, UserDeleted, UserUpdated
 from runtime.errors import NotFound, Unauthenticated
 from runtime.testing import Stage
 from tests.actors.company import Company
+from tests.sql import sql
 
 DUE = datetime.fromisoformat("2027-01-01T09:00Z")
 
@@ -95,7 +96,7 @@ async def test_the_token_is_kept_as_its_digest(stage: Stage, company: Company) -
     token = await feed(company)
     reader = stage.dispatches["task"].store.reader
     for table in ("calendar_feed", "inbox", "outbox"):
-        for row in await reader.fetch(f"select * from {table}"):
+        for row in await sql(reader).fetch(f"select * from {table}"):
             assert (
                 token.encode()
                 not in repr([bytes(v) if isinstance(v, memoryview) else v for v in row.values()]).encode()
@@ -124,7 +125,7 @@ async def test_who_may_not_come_in_has_no_feed(stage: Stage, company: Company) -
     await stage.given(UserDeleted(user_id=company.ada, version=4))
     await stage.drain()
     await void(company, token)
-    rows = await stage.dispatches["task"].store.reader.fetch(
+    rows = await sql(stage.dispatches["task"].store.reader).fetch(
         "select 1 from calendar_feed where user_id = $1", company.ada
     )
     assert list(rows) == []

@@ -27,6 +27,7 @@ from actors.task_projects import ERASED_AT_ONCE
 from runtime.errors import Conflict, Forbidden, NotFound, PreconditionFailed
 from runtime.testing import Stage
 from tests.actors.company import Company
+from tests.sql import sql
 
 
 async def change(company: Company, project: Project, caller: str | None = None, **fields: Any) -> Project:
@@ -149,10 +150,10 @@ async def test_a_deleted_project_is_gone_for_all_with_everything_in_it(stage: St
     assert sorted(event.user_id for event in removed) == sorted([company.ada, company.bob])
     (erased,) = (event for event in events if isinstance(event, TasksErased))
     assert sorted(erased.task_ids) == sorted(task.id for task in tasks)
-    reader = stage.dispatches["task"].store.reader
+    reader = sql(stage.dispatches["task"].store.reader)
     for table in ("task", "label", "board"):
-        sql = f"select count(*) as rows from {table} where project_id = $1"
-        assert await reader.fetch(sql, project.id) == [{"rows": 0}]
+        counted = f"select count(*) as rows from {table} where project_id = $1"
+        assert await reader.fetch(counted, project.id) == [{"rows": 0}]
     assert [task.id for task in (await stage.ask(ListTasks(q="kept"), caller=company.ada)).items] == [kept.id]
     assert (await stage.ask(ListTasks(q="gone"), caller=company.ada)).items == []
 

@@ -26,6 +26,7 @@ from actors.records.task import TaskRecords
 from runtime.errors import Conflict, Forbidden, NotFound, PreconditionFailed
 from runtime.testing import Stage
 from tests.actors.company import Company
+from tests.sql import sql
 
 
 async def change(company: Company, comment: Comment, caller: str | None = None, **fields: Any) -> Comment:
@@ -85,7 +86,7 @@ async def test_people_of_ours_have_their_present_name_and_imported_ones_that_of_
         updated_at=0,
     )
     async with stage.dispatches["task"].store.transaction() as transaction:
-        await TaskRecords(transaction).comments.add([imported])
+        await TaskRecords(sql(transaction)).comments.add([imported])
     shown = (await stage.ask(ListComments(id=task.id), caller=company.ada)).items
     assert [(each.id, each.author_id, each.author_name) for each in shown] == [
         (imported.id, None, "Grace"),

@@ -17,6 +17,7 @@ from actors.task_places import position
 from runtime.errors import Forbidden, Invalid, NotFound, Refusal
 from runtime.testing import Stage
 from tests.actors.company import Company
+from tests.sql import sql
 
 DUE = datetime(2026, 12, 24, 18, 0, tzinfo=timezone(timedelta(hours=2)))
 
@@ -61,7 +62,7 @@ async def test_creation_assignment_and_completion_are_told(stage: Stage, company
 async def test_the_creation_is_in_the_history(stage: Stage, company: Company) -> None:
     task = await company.task(await company.project())
     reader = stage.dispatches["task"].store.reader
-    (entry,) = await reader.fetch("select * from activity where task_id = $1", task.id)
+    (entry,) = await sql(reader).fetch("select * from activity where task_id = $1", task.id)
     assert (entry["actor_id"], entry["field"], entry["was"]) == (company.ada, "created_at", "null")
     assert msgspec.json.decode(entry["became"]) == task.created_at
 
@@ -103,7 +104,7 @@ async def test_labels_and_parent_of_the_project_are_taken(stage: Stage, company:
     label = str(uuid.uuid4())
     async with stage.dispatches["task"].store.transaction() as transaction:
         row = (label, project.id, "urgent", "#ff0000", 1)
-        await transaction.insert("label", ("id", "project_id", "name", "color", "version"), [row])
+        await sql(transaction).insert("label", ("id", "project_id", "name", "color", "version"), [row])
     parent = await company.task(project)
     task = await company.task(project, label_ids=[label], parent_id=parent.id)
     assert (task.label_ids, task.parent_id) == ([label], parent.id)

@@ -17,6 +17,7 @@ from actors.records.task import TaskRecords
 from runtime.errors import Conflict, Forbidden, Invalid, NotFound
 from runtime.testing import Stage
 from tests.actors.company import Company
+from tests.sql import sql
 
 A_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -203,7 +204,7 @@ async def test_a_move_is_undone_where_its_place_is_free(stage: Stage, company: C
     await stage.ask(MoveTask(id=one.id, after_id=three.id), caller=company.ada)
     (entry, *_) = await history(company, one)
     async with stage.dispatches["task"].store.transaction() as transaction:  # another one comes to stand there
-        await TaskRecords(transaction).place({two.id: one.position})
+        await TaskRecords(sql(transaction)).place({two.id: one.position})
     await company.refuses(Conflict, "activity.not_undoable", company.ada, UndoActivity(id=entry.id))
 
 

@@ -26,6 +26,7 @@ from runtime.testing import Stage
 from tests.actors.company import Company
 from tests.actors.conftest import task_actor
 from tests.conformance.smtp_server import Inbox, smtp_server
+from tests.sql import sql
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ async def test_f36_a_connection_lost_after_the_data_makes_one_double_with_the_sa
         assert list(message_ids(inbox).values()) == [2]
         await later(stage, hours=24)
         assert list(message_ids(inbox).values()) == [2]
-    rows = await stage.dispatches["notify"].store.reader.fetch("select status, attempt from mail")
+    rows = await sql(stage.dispatches["notify"].store.reader).fetch("select status, attempt from mail")
     assert [tuple(row.values()) for row in rows] == [("sent", 2)]
 
 

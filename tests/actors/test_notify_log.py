@@ -15,6 +15,7 @@ from actors.contracts.values import rfc3339
 from actors.notify_actor import NotifyActor
 from runtime.errors import Unauthenticated
 from tests.actors.town import Town, present_state
+from tests.sql import sql
 
 
 async def standing(town: Town, person: Person) -> Standing:
@@ -45,7 +46,7 @@ async def test_the_beat_says_how_far_it_reaches(town: Town) -> None:
     ada = await town.person("Ada")
     dispatch = town.stage.dispatches["notify"]
     assert isinstance(dispatch.actor, NotifyActor)
-    beat = await dispatch.actor.beat(dispatch.actor.records(dispatch.store.reader))
+    beat = await dispatch.actor.beat(dispatch.records(dispatch.store.reader))
     assert beat.last == (await standing(town, ada)).last
 
 
@@ -72,12 +73,12 @@ async def test_resync_of_the_task_actor_mends_memberships(
     town.stage.advance(minutes=5)
     async with town.stage.dispatches["notify"].store.transaction() as transaction:
         if lost == "joining":
-            await transaction.execute("delete from membership where user_id = $1", bob.id)
+            await sql(transaction).execute("delete from membership where user_id = $1", bob.id)
         elif lost == "everything":
-            await transaction.execute("delete from membership")
+            await sql(transaction).execute("delete from membership")
     if lost == "leaving":
         async with town.stage.dispatches["task"].store.transaction() as transaction:
-            await transaction.execute("delete from member where user_id = $1 and project_id = $2", bob.id, two.id)
+            await sql(transaction).execute("delete from member where user_id = $1 and project_id = $2", bob.id, two.id)
     told, before = await town.kinds(bob), (await standing(town, bob)).last
     await town.stage.given(*await present_state(town.stage, "task"))
     here = {one.id} if lost == "leaving" else {one.id, two.id}

@@ -14,6 +14,7 @@ from actors.contracts.task_comment import Comment, CommentAdded
 from actors.contracts.user import Person, UserUpdated
 from runtime.testing import Stage
 from tests.actors.town import Town, address_of, contact, part
+from tests.sql import sql
 
 HEADERS = {
     "From", "To", "Subject", "Date", "Message-ID", "List-Unsubscribe", "List-Unsubscribe-Post", "MIME-Version",
@@ -39,7 +40,7 @@ async def tell_of(stage: Stage, task: Task, assignee: Person, actor: Person) -> 
 
 async def statuses(stage: Stage) -> dict[str, tuple[str, int]]:
     """Mail → its status and how often it was tried."""
-    rows = await stage.dispatches["notify"].store.reader.fetch("select id, status, attempt from mail")
+    rows = await sql(stage.dispatches["notify"].store.reader).fetch("select id, status, attempt from mail")
     return {row["id"]: (row["status"], row["attempt"]) for row in rows}
 
 

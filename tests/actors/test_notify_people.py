@@ -10,6 +10,7 @@ import pytest
 from actors.contracts.user import Contact, Person, Register, UserCreated, UserUpdated
 from actors.records.notify import NotifyRecords, Recipient
 from tests.actors.town import Town, address_of, present_state
+from tests.sql import sql
 
 
 def told(id: str, version: int) -> UserUpdated:
@@ -19,7 +20,7 @@ def told(id: str, version: int) -> UserUpdated:
 
 
 async def kept(town: Town, id: str) -> Recipient | None:
-    return await NotifyRecords(town.stage.dispatches["notify"].store.reader).recipient(id)
+    return await NotifyRecords(sql(town.stage.dispatches["notify"].store.reader)).recipient(id)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations([1, 2, 3])))
@@ -55,7 +56,7 @@ async def test_resync_of_the_user_actor_rebuilds_lost_copies(town: Town) -> None
     await town.stage.drain()
     before = await kept(town, user.id)
     async with town.stage.dispatches["notify"].store.transaction() as transaction:
-        await transaction.execute("delete from person")
+        await sql(transaction).execute("delete from person")
     assert await kept(town, user.id) is None
     await town.stage.given(*await present_state(town.stage, "user"))
     assert await kept(town, user.id) == before is not None

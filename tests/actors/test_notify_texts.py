@@ -20,6 +20,7 @@ from runtime.errors import TexterAway
 from runtime.message import Envelope, encode
 from runtime.verdict import Received
 from tests.actors.town import Town, changed, contact
+from tests.sql import sql
 
 AT = "2026-11-24T12:00:00.000Z"
 BY_TEXT = {"task_assigned": ["sms"], "password_changed": ["sms"], "new_network": ["sms"]}
@@ -123,7 +124,7 @@ async def test_the_number_is_that_of_the_account(town: Town, number: str) -> Non
     user = await town.stage.ask(Register(email=f"{uuid.uuid4()}@example.org", password="correct horse", name="Bob"))
     await town.stage.ask(UpdateMe(phone=number), caller=user.id)
     await town.stage.drain()
-    recipient = await town.stage.dispatches["notify"].store.reader.row(
+    recipient = await sql(town.stage.dispatches["notify"].store.reader).row(
         "select phone from person where id = $1", user.id
     )
     assert recipient == {"phone": number}
@@ -202,7 +203,9 @@ async def test_nothing_is_kept_of_a_number_that_is_not_theirs_any_more(town: Tow
     else:
         await town.stage.given(changed(bob, 3, phone=next(NUMBERS) if how == "changed" else None))
     assert town.text_messages(number) == []
-    phone = await town.stage.dispatches["notify"].store.reader.row("select phone from person where id = $1", bob.id)
+    phone = await sql(town.stage.dispatches["notify"].store.reader).row(
+        "select phone from person where id = $1", bob.id
+    )
     assert phone is not None
     assert phone["phone"] != number
 
@@ -236,7 +239,9 @@ async def test_it_is_short(town: Town, number: str) -> None:
 
 async def letter_of(town: Town, bob: Person) -> str:
     """The id of the text message that waits for Bob."""
-    row = await town.stage.dispatches["notify"].store.reader.row("select id from letter where user_id = $1", bob.id)
+    row = await sql(town.stage.dispatches["notify"].store.reader).row(
+        "select id from letter where user_id = $1", bob.id
+    )
     assert row is not None
     return str(row["id"])
 
@@ -284,7 +289,7 @@ async def test_a_number_gets_its_share_once_in_however_many_accounts(town: Town,
 
 async def test_an_attempt_again_counts_no_second_time(town: Town, number: str) -> None:
     async with town.stage.dispatches["notify"].store.transaction() as transaction:
-        kept = Texts(transaction)
+        kept = Texts(sql(transaction))
         assert [await kept.begin("m1" + number, number, town.stage.now, per_day=1) for _ in range(3)] == [True] * 3
         assert not await kept.begin("m2" + number, number, town.stage.now, per_day=1)
 

@@ -17,6 +17,7 @@ from runtime.keys import Sealer
 from runtime.testing import Stage
 from tests.actors.people import PASSWORD, Person, told
 from tests.actors.town import ORIGIN, Town, part
+from tests.sql import sql
 
 NEW = "a horse of another color"
 
@@ -182,7 +183,7 @@ async def test_b76_many_at_once_are_no_way_around_the_limit(town: Town, ada: Per
 
 async def test_a_suspended_account_is_mailed_no_token(town: Town, ada: Person) -> None:
     async with town.stage.dispatches["user"].store.transaction() as transaction:
-        await transaction.execute("update account set status = 'suspended' where id = $1", ada.user.id)
+        await sql(transaction).execute("update account set status = 'suspended' where id = $1", ada.user.id)
     assert await ada.outcome(AskForReset(email=ada.user.email)) == "ok"
     await town.stage.drain()
     assert "Set a new password" not in subjects(town, ada)
@@ -210,9 +211,9 @@ async def test_a_sign_in_hashes_anew_when_the_parameters_have_changed(tmp_path_f
         async with Stage(user, store_url=lambda actor: f"sqlite:{folder}/{actor}.db") as stage:
             if registers:
                 await stage.ask(Register(email="ada@example.org", password=PASSWORD, name="Ada"))
-            (row,) = await stage.dispatches["user"].store.reader.fetch("select id, email, password from account")
+            (row,) = await sql(stage.dispatches["user"].store.reader).fetch("select id, email, password from account")
             await Person(stage, await _user(stage, row["id"])).sign_in()
-            (row,) = await stage.dispatches["user"].store.reader.fetch("select password from account")
+            (row,) = await sql(stage.dispatches["user"].store.reader).fetch("select password from account")
             return str(row["password"])
 
     first = await stored("8,1,1", registers=True)

@@ -92,7 +92,7 @@ async def test_resync_tells_every_account_again_in_pages(stage: Stage, monkeypat
     pages = 0
     while pages == 0 or after is not None:
         context = Context(
-            dispatch.actor.records(dispatch.store.reader),
+            dispatch.records(dispatch.store.reader),
             now=stage.now,
             new_id=lambda: str(uuid.uuid4()),
             vouch=lambda *_: pytest.fail("resync vouches for nobody"),

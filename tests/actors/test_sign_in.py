@@ -19,7 +19,9 @@ from runtime.context import Context
 from runtime.errors import Forbidden, StartError, Throttled, TroupeError, Unauthenticated
 from runtime.keys import Sealer
 from runtime.message import Caller
+from runtime.stagehands import records_of
 from runtime.testing import Stage
+from tests.sql import sql
 
 PASSWORD = "correct horse"
 
@@ -70,7 +72,7 @@ async def test_neither_refresh_token_nor_password_lies_in_the_store(
     reader = stage.dispatches["user"].store.reader
     text = ""
     for table in ("account", "session", "refresh_token", "signing_key", "inbox", "attempt"):
-        text += repr([dict(row) for row in await reader.fetch(f"select * from {table}")])
+        text += repr([dict(row) for row in await sql(reader).fetch(f"select * from {table}")])
     assert tokens.refresh_token not in text
     assert tokens.access_token not in text
     assert PASSWORD not in text
@@ -209,7 +211,7 @@ async def test_a_suspended_account_is_told_so_only_with_its_password(
     stage: Stage, user: User, networks: Iterator[Caller]
 ) -> None:
     async with stage.dispatches["user"].store.transaction() as transaction:
-        await transaction.execute("update account set status = 'suspended' where id = $1", user.id)
+        await sql(transaction).execute("update account set status = 'suspended' where id = $1", user.id)
     caller = next(networks)
     assert await outcome(stage, caller, user.email) == "auth.invalid_credentials"
     for _ in range(6):  # none of them counts as a failure
@@ -224,14 +226,14 @@ async def test_what_no_longer_counts_is_forgotten(stage: Stage, user: User, netw
     await stage.tick("user", "forget")
     reader = stage.dispatches["user"].store.reader
     for table in ("attempt", "known_network", "session", "refresh_token"):
-        assert await reader.fetch(f"select * from {table}") == []
+        assert await sql(reader).fetch(f"select * from {table}") == []
 
 
 async def test_a_key_sealed_with_another_secret_stops_the_start(stage: Stage) -> None:
     other = UserActor(settings=Settings(argon2="8,1,1"), sealer=Sealer(b"another key"))
     dispatch = stage.dispatches["user"]
     context = Context(
-        other.records(dispatch.store.reader),
+        records_of(other, dispatch.store)(dispatch.store.reader),
         now=stage.now,
         new_id=lambda: "",
         vouch=lambda *_: pytest.fail("start vouches for nobody"),

@@ -23,6 +23,7 @@ from actors.records.task_list import page
 from runtime.ports import Row, Session, Value
 from runtime.testing import NOON, Stage
 from tests.actors.conftest import schemas, task_actor
+from tests.sql import sql
 
 TASKS = int(os.environ.get("TEST_SEED_TASKS", "20000"))
 PROJECTS = 1000 if TASKS >= 1_000_000 else 40
@@ -117,17 +118,17 @@ async def seeded(postgres_url: str, run_id: str, tmp_path_factory: pytest.TempPa
             done = (await stage.ask(seed)).done
         session = stage.dispatches["task"].store.reader
         for table in ("task", "comment", "member", "assignee", "task_label", "watcher", "label"):
-            await session.execute(f"vacuum analyze {table}")
-        largest = await session.row("select project_id from board order by last_number desc limit 1")
+            await sql(session).execute(f"vacuum analyze {table}")
+        largest = await sql(session).row("select project_id from board order by last_number desc limit 1")
         assert largest is not None
         id = largest["project_id"]
-        label = await session.row("select id from label where project_id = $1 limit 1", id)
-        child = await session.row(
+        label = await sql(session).row("select id from label where project_id = $1 limit 1", id)
+        child = await sql(session).row(
             "select parent_id from task where project_id = $1 and parent_id is not null limit 1", id
         )
         assert label is not None
         assert child is not None
-        yield Seeded(session, owner, id, label["id"], child["parent_id"])
+        yield Seeded(sql(session), owner, id, label["id"], child["parent_id"])
 
 
 @pytest.mark.parametrize("sort", get_args(Sort))

@@ -15,6 +15,7 @@ from actors.contracts.task_project import ListProjects
 from actors.contracts.task_seed import Seed
 from actors.records.task_list import FEW, order, page
 from runtime.testing import Stage
+from tests.sql import sql
 
 NONE, ALL = (-1, -1), (10**9, 10**9)
 """What counts as few: no number of tasks, and every one."""
@@ -34,7 +35,7 @@ async def ids(stage: Stage, query: ListTasks, user_id: str, few: tuple[int, int]
     found: list[str] = []
     by, after = order(query.sort), None
     for _ in range(3):
-        seen = await page(stage.dispatches["task"].store.reader, query, user_id, after, few=few)
+        seen = await page(sql(stage.dispatches["task"].store.reader), query, user_id, after, few=few)
         shown = [each.task for each in seen[: query.limit]]
         found += [task.id for task in shown]
         if len(seen) <= query.limit:

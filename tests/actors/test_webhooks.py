@@ -36,6 +36,7 @@ from runtime.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from runtime.message import Request
 from tests.actors.receiver import Receiver, receiving
 from tests.actors.town import Town, part
+from tests.sql import sql
 
 AT = "2026-11-24T12:00:00.000Z"
 
@@ -237,7 +238,7 @@ async def test_a_crash_in_an_attempt_is_made_good_by_the_timer(town: Town, recei
     await town.task(project, ada)
     store = town.stage.dispatches["notify"].store
     async with store.transaction() as transaction:  # as if the process had died before it wrote down what came of it
-        await transaction.execute(
+        await sql(transaction).execute(
             "update delivery set status = 'pending', next_attempt_at = $2 where webhook_id = $1",
             hook.id,
             town.stage.now,
@@ -330,10 +331,10 @@ async def test_b111_secrets_are_sealed_where_they_lie(town: Town, receiver: Rece
     hook = await hooked(town, ada, receiver)
     await town.stage.ask(RotateSecret(id=hook.id), caller=ada.id)
     reader = town.stage.dispatches["notify"].store.reader
-    row = await reader.row("select secret, old_secret from webhook where id = $1", hook.id)
+    row = await sql(reader).row("select secret, old_secret from webhook where id = $1", hook.id)
     assert row is not None
     assert hook.secret.encode() not in row["secret"] + row["old_secret"]
-    for reply in await reader.fetch("select reply from inbox where reply is not null"):
+    for reply in await sql(reader).fetch("select reply from inbox where reply is not null"):
         assert hook.secret.encode() not in reply["reply"]
 
 

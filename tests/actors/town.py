@@ -128,7 +128,7 @@ async def present_state(stage: Stage, actor: str) -> list[Event]:
     """What `python -m runtime resync ACTOR` has it tell."""
     dispatch = stage.dispatches[actor]
     context = Context(
-        dispatch.actor.records(dispatch.store.reader),
+        dispatch.records(dispatch.store.reader),
         now=stage.now,
         new_id=lambda: str(uuid.uuid4()),
         vouch=lambda *_: pytest.fail("resync vouches for nobody"),

@@ -160,7 +160,7 @@ class Unwatchful(SqliteStore):
 
     async def migrate(self, migrations: Sequence[Migration]) -> Sequence[str]:
         if await self.writer.row("select 1 from sqlite_master where name = 'migration'"):
-            given = {each.name: hashlib.sha256(each.sql.encode()).hexdigest() for each in migrations}
+            given = {each.name: hashlib.sha256(each.text.encode()).hexdigest() for each in migrations}
             for row in await self.writer.fetch("select name from migration where name not like 'store%'"):
                 await self.writer.execute(
                     "update migration set digest = $2 where name = $1", row["name"], given.get(row["name"])

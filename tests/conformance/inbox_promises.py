@@ -9,6 +9,7 @@ import pytest
 from runtime.ports import Busy, Claim, Claimed, Outgoing, Parked, Raced, Saved, Settled, Store, Transaction
 from tests.conformance.store_promises import PROMPT_S, fail_after, ids, put
 from tests.conformance.store_worlds import World
+from tests.sql import sql
 
 LONG = 60_000
 """A lease, in ms, that no test outlives. A lease of 0 ms has lapsed when it is given."""
@@ -283,7 +284,7 @@ async def concurrent_promise_finish_notices_that_another_was_first(world: World)
                 assert await transaction.begin([Claim(id)]) == [None]
             await put(transaction, id)
             async with other.transaction() as another:
-                await another.execute(_FIRST, id)
+                await sql(another).execute(_FIRST, id)
             await transaction.finish([Settled(Claim(id), b"reply")], [Outgoing(id, "t", b"")], lease_ms=0)
 
     for id in ("x", "leased"):

@@ -11,6 +11,7 @@ import sys
 from runtime.drivers.store_sqlite import connect
 from runtime.ports import Claim, Outgoing, Settled
 from tests.conformance.store_worlds import THINGS
+from tests.sql import sql
 
 
 async def write(path: str, name: str, count: int) -> None:
@@ -22,7 +23,7 @@ async def write(path: str, name: str, count: int) -> None:
         id = f"{name}-{n}"
         async with store.transaction() as transaction:
             assert await transaction.begin([Claim(id)]) == [None]
-            await transaction.insert("thing", ["id", "body"], [[id, bytes(2000)]])
+            await sql(transaction).insert("thing", ["id", "body"], [[id, bytes(2000)]])
             await transaction.finish([Settled(Claim(id), b"reply")], [Outgoing(id, "t", b"")], lease_ms=0)
         sys.stdout.write(f"{id}\n")
         sys.stdout.flush()

@@ -11,8 +11,9 @@ import pytest
 
 from runtime.drivers.store_tables import TABLES
 from runtime.errors import Invalid, StartError, StoreAway
-from runtime.ports import Duplicate, Migration, Row, Session, Store, Transaction
+from runtime.ports import Duplicate, Migration, Row, Scope, Store, Transaction
 from tests.conformance.store_worlds import THINGS, World
+from tests.sql import sql
 
 Promise = Callable[[World], Awaitable[None]]
 
@@ -23,8 +24,8 @@ PROMPT_S = 2.0
 """A promise that something does not wait is broken after this."""
 
 
-async def put(session: Session, *ids: str) -> None:
-    await session.insert("thing", ["id"], [[id] for id in ids])
+async def put(scope: Scope, *ids: str) -> None:
+    await sql(scope).insert("thing", ["id"], [[id] for id in ids])
 
 
 async def fail_after(store: Store, work: Callable[[Transaction], Awaitable[None]]) -> None:
@@ -40,7 +41,7 @@ async def fail_after(store: Store, work: Callable[[Transaction], Awaitable[None]
 
 
 async def ids(store: Store) -> list[str]:
-    return [row["id"] for row in await store.reader.fetch("select id from thing order by id")]
+    return [row["id"] for row in await sql(store.reader).fetch("select id from thing order by id")]
 
 
 # ---------------------------------------------------------------------------------------------- statements
@@ -54,38 +55,38 @@ async def promise_rows_come_back_as_they_were_put(world: World) -> None:
         {"id": "c", "number": None, "name": None, "body": None, "weight": None},
     ]
     async with store.transaction() as transaction:
-        await transaction.insert("thing", list(rows[0]), [list(row.values()) for row in rows])
-        assert await transaction.fetch("select id, number, name, body, weight from thing order by id") == rows
-    assert await store.reader.fetch("select id, number, name, body, weight from thing order by id") == rows
-    assert await store.reader.row("select * from thing where number = $1", -(2**63)) == rows[1]
+        await sql(transaction).insert("thing", list(rows[0]), [list(row.values()) for row in rows])
+        assert await sql(transaction).fetch("select id, number, name, body, weight from thing order by id") == rows
+    assert await sql(store.reader).fetch("select id, number, name, body, weight from thing order by id") == rows
+    assert await sql(store.reader).row("select * from thing where number = $1", -(2**63)) == rows[1]
 
 
 async def promise_row_is_the_first_or_none(world: World) -> None:
     store = await world.store()
-    assert await store.reader.row("select id from thing") is None
+    assert await sql(store.reader).row("select id from thing") is None
     async with store.transaction() as transaction:
         await put(transaction, "b", "a")
-        assert await transaction.row("select id from thing order by id") == {"id": "a"}
+        assert await sql(transaction).row("select id from thing order by id") == {"id": "a"}
 
 
 async def promise_execute_says_how_many_rows_it_touched(world: World) -> None:
     store = await world.store()
     async with store.transaction() as transaction:
-        assert await transaction.execute("insert into thing (id) values ($1), ($2), ($3)", "a", "b", "c") == 3
-        assert await transaction.execute("update thing set number = 1 where id = $1", "a") == 1
-        assert await transaction.execute("delete from thing where id <> $1 returning id", "a") == 2
-        assert await transaction.execute("delete from thing where id = $1", "none") == 0
+        assert await sql(transaction).execute("insert into thing (id) values ($1), ($2), ($3)", "a", "b", "c") == 3
+        assert await sql(transaction).execute("update thing set number = 1 where id = $1", "a") == 1
+        assert await sql(transaction).execute("delete from thing where id <> $1 returning id", "a") == 2
+        assert await sql(transaction).execute("delete from thing where id = $1", "none") == 0
 
 
 async def promise_a_list_is_compared_with_any(world: World) -> None:
     store = await world.store()
     async with store.transaction() as transaction:
-        await transaction.insert("thing", ["id", "number"], [['a"\\u0041', 1], ["b", 2], ["ç", 3]])
+        await sql(transaction).insert("thing", ["id", "number"], [['a"\\u0041', 1], ["b", 2], ["ç", 3]])
     reader = store.reader
     for texts in ([], ["b"], ['a"\\u0041', "ç", "b", "b"], ("b", "other")):
-        found = await reader.fetch("select id from thing where id = any($1)", texts)
+        found = await sql(reader).fetch("select id from thing where id = any($1)", texts)
         assert sorted(row["id"] for row in found) == sorted(set(texts) - {"other"})
-    found = await reader.fetch("select id from thing where id <> $1 and number = ANY ( $2 )", "b", [2, 3])
+    found = await sql(reader).fetch("select id from thing where id <> $1 and number = ANY ( $2 )", "b", [2, 3])
     assert found == [{"id": "ç"}]
 
 
@@ -107,7 +108,7 @@ async def promise_a_read_sees_nothing_uncommitted(world: World) -> None:
 async def promise_insert_is_all_or_none(world: World) -> None:
     store = await world.store()
     async with store.transaction() as transaction:
-        await transaction.insert("thing", ["id"], [])
+        await sql(transaction).insert("thing", ["id"], [])
         await put(transaction, "taken")
     with pytest.raises(Duplicate):
         async with store.transaction() as transaction:
@@ -118,9 +119,9 @@ async def promise_insert_is_all_or_none(world: World) -> None:
 async def promise_a_duplicate_names_its_constraint(world: World) -> None:
     store = await world.store()
     async with store.transaction() as transaction:
-        await transaction.insert("thing", ["id", "number", "name"], [["a", 1, "x"]])
-        await transaction.insert("pair", ["a", "b"], [["a", 1]])
-    for sql, constraint in (
+        await sql(transaction).insert("thing", ["id", "number", "name"], [["a", 1, "x"]])
+        await sql(transaction).insert("pair", ["a", "b"], [["a", 1]])
+    for statement, constraint in (
         ("insert into thing (id) values ('a')", "thing_pkey"),
         ("insert into thing (id, number) values ('b', 1)", "thing_number_key"),
         ("insert into thing (id, name) values ('b', 'x')", "thing_by_name"),
@@ -128,7 +129,7 @@ async def promise_a_duplicate_names_its_constraint(world: World) -> None:
     ):
         with pytest.raises(Duplicate) as caught:
             async with store.transaction() as transaction:
-                await transaction.execute(sql)
+                await sql(transaction).execute(statement)
         assert caught.value.constraint == constraint
 
 
@@ -136,15 +137,18 @@ async def promise_what_cannot_be_stored_is_the_clients_fault(world: World) -> No
     store = await world.store()
     text, number = "select * from thing where name = $1", "select * from thing where number = $1"
     cases: list[tuple[str, Any]] = [(text, "a\0b"), (text, "\ud800"), (number, 2**63), (number, -(2**63) - 1)]
-    cases += [(sql.replace("= $1", "= any($1)"), [value]) for sql, value in cases]
-    for sql, value in cases:
-        for work in (store.reader.fetch, store.reader.execute, store.reader.row):
+    cases += [(asked.replace("= $1", "= any($1)"), [value]) for asked, value in cases]
+    reader = sql(store.reader)
+    for asked, value in cases:
+        for work in (reader.fetch, reader.execute, reader.row):
             with pytest.raises(Invalid) as caught:
-                await work(sql, value)
+                await work(asked, value)
             assert caught.value.code == "request.invalid"
         with pytest.raises(Invalid):
             async with store.transaction() as transaction:
-                await transaction.insert("thing", ["id", "number" if "number" in sql else "name"], [["a", value]])
+                await sql(transaction).insert(
+                    "thing", ["id", "number" if "number" in asked else "name"], [["a", value]]
+                )
         assert await ids(store) == []
 
 
@@ -209,9 +213,9 @@ async def promise_a_statement_that_is_cancelled_ends(world: World) -> None:
     async def handle() -> None:
         async with store.transaction() as transaction:
             await put(transaction, "a")
-            await transaction.fetch(ENDLESS)
+            await sql(transaction).fetch(ENDLESS)
 
-    for work in (handle, lambda: store.reader.fetch(ENDLESS)):
+    for work in (handle, lambda: sql(store.reader).fetch(ENDLESS)):
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
@@ -227,11 +231,11 @@ async def promise_transactions_are_served_in_order(world: World) -> None:
 
     async def handle(n: int) -> None:
         async with store.transaction() as transaction:
-            await transaction.fetch("select 1 as one")
+            await sql(transaction).fetch("select 1 as one")
             served.append(n)
 
     async with store.transaction() as transaction:
-        await transaction.fetch("select 1 as one")
+        await sql(transaction).fetch("select 1 as one")
         waiting = [asyncio.create_task(handle(n)) for n in range(20)]
         waiting[7].cancel()  # whoever gives up is in nobody's way
         await asyncio.sleep(0)
@@ -281,7 +285,7 @@ SECOND = Migration("0002_second", "insert into pair (a, b) values ('x', 1)\n--\n
 
 
 async def applied(store: Store) -> list[int]:
-    return [row["b"] for row in await store.reader.fetch("select b from pair")]
+    return [row["b"] for row in await sql(store.reader).fetch("select b from pair")]
 
 
 async def promise_migrations_are_applied_once_in_order(world: World) -> None:
@@ -312,7 +316,7 @@ async def promise_ten_that_migrate_at_once_apply_each_once(world: World) -> None
 
 async def promise_a_changed_migration_is_named(world: World) -> None:
     await world.store([THINGS, SECOND])
-    for changed in (Migration("0002_second", "select 1"), Migration("0002_second", SECOND.sql + " ")):
+    for changed in (Migration("0002_second", "select 1"), Migration("0002_second", SECOND.text + " ")):
         with pytest.raises(StartError, match="0002_second"):
             await world.store([THINGS, changed])
 
@@ -334,6 +338,6 @@ async def promise_a_migration_that_fails_leaves_nothing(world: World) -> None:
 async def promise_the_own_tables_come_first(world: World) -> None:
     seen = Migration("0001_seen", "create table seen as select count(*) as n from outbox")
     store = await world.store([seen])
-    assert await store.reader.row("select n from seen") == {"n": 0}
+    assert await sql(store.reader).row("select n from seen") == {"n": 0}
     assert await store.migrate([seen]) == []
     assert TABLES.name not in await store.migrate([seen, THINGS])

@@ -17,7 +17,7 @@ from runtime.ports import Migration, Store
 
 THINGS = Migration(
     name="0001_things",
-    sql="""
+    text="""
 create table thing (
     id text primary key,
     number bigint unique,

@@ -19,6 +19,7 @@ from tests.conformance.inbox_promises import LONG, X, claimed
 from tests.conformance.proxy import Proxy
 from tests.conformance.store_promises import ENDLESS, ids, put
 from tests.conformance.store_worlds import PostgresWorld
+from tests.sql import sql
 
 RECOVERY_S = 2.0
 
@@ -60,7 +61,7 @@ async def until_back(store: Store) -> None:
             try:
                 await ids(store)
                 async with store.transaction() as transaction:
-                    await transaction.fetch("select 1")
+                    await sql(transaction).fetch("select 1")
                 return
             except StoreAway:
                 await asyncio.sleep(0.01)
@@ -73,9 +74,9 @@ async def test_a_connection_that_the_server_ends_in_a_transaction_is_lost(world:
     store = await world.store()
     with pytest.raises(ConnectionLost):
         async with store.transaction() as transaction:
-            await transaction.fetch("select 1")
+            await sql(transaction).fetch("select 1")
             await terminate_all(world)
-            await transaction.fetch("select 1")
+            await sql(transaction).fetch("select 1")
 
 
 async def test_connections_that_the_server_ends_are_replaced(world: PostgresWorld) -> None:
@@ -86,7 +87,7 @@ async def test_connections_that_the_server_ends_are_replaced(world: PostgresWorl
             await put(transaction, "a")
             entered.set()
             while True:
-                await transaction.fetch("select 1")
+                await sql(transaction).fetch("select 1")
 
     for _ in range(3):
         entered = asyncio.Event()
@@ -126,7 +127,7 @@ async def test_f25_a_black_hole_is_the_store_being_away(
 
     async def handle() -> None:
         async with store.transaction() as transaction:
-            await transaction.fetch("select 1")
+            await sql(transaction).fetch("select 1")
 
     proxy.silent = True
     for work in (lambda: ids(store), handle, handle):
@@ -145,7 +146,7 @@ async def test_f26_an_exhausted_pool_is_the_store_being_away_within_a_second_and
     async def hold(entered: asyncio.Event) -> None:
         async with store.transaction() as transaction:
             entered.set()
-            await transaction.fetch("select pg_sleep(4)")
+            await sql(transaction).fetch("select pg_sleep(4)")
 
     both = [asyncio.Event(), asyncio.Event()]
     holding = [asyncio.create_task(hold(each)) for each in both]
@@ -172,7 +173,7 @@ async def test_f26_a_lock_that_another_holds_is_waited_for_less_than_a_second_an
             await transaction.finish([], [Outgoing(id, "t", b"")], lease_ms=LONG)
 
     async with other.exclusive("lock") as holder:
-        await holder.execute("lock table thing in share mode")
+        await sql(holder).execute("lock table thing in share mode")
         for seconds in (1, 0.4, 0.4):
             began = time.monotonic()
             with pytest.raises(Locked):
@@ -183,7 +184,7 @@ async def test_f26_a_lock_that_another_holds_is_waited_for_less_than_a_second_an
     await write("a")
     await asyncio.sleep(store_postgres.BRIEFLY_S)
     async with other.exclusive("lock") as holder:
-        await holder.execute("lock table thing in share mode")
+        await sql(holder).execute("lock table thing in share mode")
         patient = asyncio.create_task(write("b"))
         await asyncio.sleep(0.3)
     await patient
@@ -217,9 +218,9 @@ async def test_a_statement_without_end_is_the_store_being_away(
     async def handle() -> None:
         async with store.transaction() as transaction:
             await put(transaction, "a")
-            await transaction.fetch(ENDLESS)
+            await sql(transaction).fetch(ENDLESS)
 
-    for work in (handle, lambda: store.reader.fetch(ENDLESS)):
+    for work in (handle, lambda: sql(store.reader).fetch(ENDLESS)):
         with pytest.raises(StoreAway):
             await work()
     assert await ids(store) == []
@@ -258,9 +259,9 @@ async def test_of_two_that_wait_for_each_other_one_goes_on(
 
     async def handle(store: Store, first: str, second: str) -> str:
         async with store.transaction() as transaction:
-            await transaction.execute("update thing set weight = 1 where id = $1", first)
+            await sql(transaction).execute("update thing set weight = 1 where id = $1", first)
             await both.wait()
-            await transaction.execute("update thing set weight = 2 where id = $1", second)
+            await sql(transaction).execute("update thing set weight = 2 where id = $1", second)
         return "done"
 
     works = handle(store, "a", "b"), handle(hasty, "b", "a")
@@ -274,12 +275,12 @@ async def test_a_table_that_changed_under_a_known_statement_is_a_lost_race(world
 
     async def handle() -> None:
         async with store.transaction() as transaction:
-            await transaction.fetch("select * from thing")
+            await sql(transaction).fetch("select * from thing")
 
     await handle()
     other = await world.bare()
     async with other.transaction() as transaction:
-        await transaction.execute("alter table thing add column more text")
+        await sql(transaction).execute("alter table thing add column more text")
     with pytest.raises(Raced):
         await handle()
     await handle()
@@ -359,7 +360,7 @@ async def test_a_transaction_makes_five_round_trips(world: PostgresWorld, monkey
         claim = Claim(str(n))
         async with store.transaction() as transaction:
             await transaction.begin([claim])
-            await transaction.insert("thing", ["id"], [[str(n)]])
+            await sql(transaction).insert("thing", ["id"], [[str(n)]])
             await transaction.finish([Settled(claim)], [Outgoing(str(n), "t", b"")], unpark=["p"], lease_ms=LONG)
     await asyncio.sleep(0)
     assert statements == ["begin", "select", "insert", "with", "commit"]
@@ -380,14 +381,14 @@ async def test_a_plan_made_for_a_small_table_serves_a_large_one(world: PostgresW
         "analyze place",
         "analyze guest",
     ):
-        await store.reader.execute(statement)
+        await sql(store.reader).execute(statement)
     asked = "select g.name from place p join guest g on g.place_id = p.id where p.id = any($1)"
     for _ in range(6):  # the server keeps the plan of the sixth execution
-        await store.reader.fetch(asked, ["p1"])
-    await store.reader.execute("insert into guest select 'q', 'g' from generate_series(1, 20000) as n")
-    row = await store.reader.row("select name from pg_prepared_statements where statement = $1", asked)
+        await sql(store.reader).fetch(asked, ["p1"])
+    await sql(store.reader).execute("insert into guest select 'q', 'g' from generate_series(1, 20000) as n")
+    row = await sql(store.reader).row("select name from pg_prepared_statements where statement = $1", asked)
     assert row is not None
-    rows = await store.reader.fetch(f"explain (analyze, costs off) execute {row['name']}('{{p1}}')")
+    rows = await sql(store.reader).fetch(f"explain (analyze, costs off) execute {row['name']}('{{p1}}')")
     plan = "\n".join(row["QUERY PLAN"] for row in rows)
     assert plan.startswith("Nested Loop")
     assert "Index Cond: (place_id = p.id)" in plan

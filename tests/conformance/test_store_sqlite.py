@@ -20,6 +20,7 @@ from tests.conformance.inbox_promises import X, claimed
 from tests.conformance.outbox_promises import outgoing, send
 from tests.conformance.store_promises import ENDLESS, PROMPT_S, ids, put
 from tests.conformance.store_worlds import SqliteWorld
+from tests.sql import sql
 
 ROOT = Path(__file__).parents[2]
 KILLS = 4
@@ -54,7 +55,7 @@ def integrity(path: Path) -> str:
 
 async def test_f28_twenty_writers_and_a_long_reader_never_see_a_lock(world: SqliteWorld) -> None:
     stores = [await world.store(), await world.store()]
-    reading = asyncio.create_task(stores[0].reader.fetch(ENDLESS))
+    reading = asyncio.create_task(sql(stores[0].reader).fetch(ENDLESS))
 
     async def write(store: Store, name: str) -> None:
         for n in range(10):
@@ -158,9 +159,9 @@ async def test_a_statement_without_end_is_the_store_being_away(
     async def handle() -> None:
         async with store.transaction() as transaction:
             await put(transaction, "a")
-            await transaction.fetch(ENDLESS)
+            await sql(transaction).fetch(ENDLESS)
 
-    for work in (handle, lambda: store.reader.fetch(ENDLESS)):
+    for work in (handle, lambda: sql(store.reader).fetch(ENDLESS)):
         with pytest.raises(StoreAway):
             await work()
     assert await ids(store) == []
@@ -171,7 +172,7 @@ async def test_a_slow_read_does_not_hold_up_the_loop(world: SqliteWorld) -> None
     slow = ENDLESS.replace("2000000000", "1000000")
     loop = asyncio.get_running_loop()
     for _ in range(2):
-        reading = asyncio.create_task(store.reader.fetch(slow))
+        reading = asyncio.create_task(sql(store.reader).fetch(slow))
         gaps, last = [], loop.time()
         while not reading.done():
             await asyncio.sleep(0.001)
@@ -203,7 +204,7 @@ async def test_foreign_keys_are_heeded(world: SqliteWorld) -> None:
 
     async def orphan() -> None:
         async with store.transaction() as transaction:
-            await transaction.insert("a", ["id", "of"], [["1", "none"]])
+            await sql(transaction).insert("a", ["id", "of"], [["1", "none"]])
 
     with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
         await orphan()

@@ -22,6 +22,7 @@ from runtime.late_blobs import LateBlobs
 from tests.edge.key_keeper import USER, KeyKeeper
 from tests.edge.stand import edge_of
 from tests.edge.whole_house import BOUNDARY, House, Parts, Uploader, form, house_of
+from tests.sql import sql
 from tests.system.world import Api
 
 LIMIT = 300_000
@@ -297,7 +298,7 @@ async def test_b98_a_hundred_aborted_uploads_leave_nothing(house: House, ada: Up
     await until_only(house, kept)
     store = house.app._stores["media"]
     deadline = time.monotonic() + 10
-    while await store.reader.fetch("select id from media where status = 'pending'"):
+    while await sql(store.reader).fetch("select id from media where status = 'pending'"):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
 

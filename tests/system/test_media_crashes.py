@@ -22,6 +22,7 @@ from runtime.message import decoder, unframe, wire_name
 from runtime.testing import Stage
 from tests.edge.whole_house import BOUNDARY, form
 from tests.pictures import image
+from tests.sql import sql
 from tests.system.world import Answer, Api, World
 
 TEXT = b"a line of text\n"
@@ -160,7 +161,7 @@ async def agree(var: Path, expected: dict[str, set[str]]) -> None:
                 await stage.given(decoder(kinds[envelope.type]).decode(envelope.body))
         await stage.tick("media", "sweep")
         await stage.given(RemoveObjects(unfinished=True))
-        media = await rows.reader.fetch("select id, status from media")
+        media = await sql(rows.reader).fetch("select id, status from media")
         assert {row["id"]: row["status"] for row in media} == dict.fromkeys(expected, "ready")
     there = {blob.key async for blob in blobs.list("")}
     assert there == {f"media/{id}/{name}" for id, names in expected.items() for name in names}

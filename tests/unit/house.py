@@ -25,6 +25,7 @@ from runtime.message import (
 from runtime.ports import Outgoing, ParkedRow, Store
 from runtime.telemetry import Metrics
 from runtime.verdict import Received, Verdict
+from tests.sql import sql
 from tests.unit.counter import CounterActor, Totals
 
 KEY = derive(b"a secret of the tests", "actor:counter")
@@ -90,10 +91,10 @@ class House:
         return verdict
 
     async def total(self, name: str) -> int:
-        return (await Totals(self.store.reader).get(name)).value
+        return (await Totals(sql(self.store.reader)).get(name)).value
 
     async def inbox(self) -> int:
-        row = await self.store.reader.row("select count(*) as n from inbox where settled_at is not null")
+        row = await sql(self.store.reader).row("select count(*) as n from inbox where settled_at is not null")
         assert row is not None
         return int(row["n"])
 

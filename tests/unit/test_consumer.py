@@ -14,6 +14,7 @@ from runtime.message import Caller, frame
 from runtime.parked import ParkedLoop
 from runtime.ports import Delivery
 from runtime.seams import Seams
+from tests.sql import sql
 from tests.unit.counter import Add, AddEach, Added, CounterActor, GetTotal, Mailed, Total, WhoAmI, nothing
 from tests.unit.house import KEY, envelope
 from tests.unit.line import TOPOLOGY, Line, until
@@ -260,7 +261,7 @@ async def test_an_event_that_comes_back_is_parked_first_and_counted_before_it_ru
     attempts = []
 
     async def during(name: str) -> None:
-        row = await line.store.reader.row("select attempt from parked")
+        row = await sql(line.store.reader).row("select attempt from parked")
         attempts.append(row and row["attempt"])
 
     house.actor.during = during

@@ -16,6 +16,7 @@ from runtime.connect import store_at
 from runtime.context import system_clock
 from runtime.errors import Unavailable
 from runtime.ports import Store
+from tests.sql import sql
 from tests.unit.counter import MIGRATIONS, Add, AddEach, Added, Totals
 from tests.unit.house import envelope
 from tests.unit.line import Brokers, Line, until
@@ -89,7 +90,7 @@ async def test_a_request_that_kills_its_process_among_1000_is_dead_lettered_and_
         return [row.id for row in await stand.store.dead()] == ["poison"]
 
     await until(only_the_poison_is_dead)
-    assert (await Totals(stand.store.reader).get("poison")).value == 0
+    assert (await Totals(sql(stand.store.reader)).get("poison")).value == 0
     assert 3 <= stand.process.deaths <= 5 + COPIES, (
         "three trials, and at most the copies that were sent again meanwhile"
     )
@@ -101,7 +102,7 @@ async def test_an_event_that_kills_its_process_is_parked_and_no_innocent_is_lost
         await stand.line.publish(envelope(Added(name=name, value=1), id=name))
 
     async def all_handled() -> bool:
-        rows = await stand.store.reader.fetch("select name, value from total where name like 'added e%'")
+        rows = await sql(stand.store.reader).fetch("select name, value from total where name like 'added e%'")
         return {row["value"] for row in rows} == {1} and len(rows) == 50
 
     async def poison_waits() -> bool:
@@ -111,4 +112,4 @@ async def test_an_event_that_kills_its_process_is_parked_and_no_innocent_is_lost
     await until(all_handled, seconds=30)
     await until(poison_waits, seconds=30)
     assert await stand.store.dead() == []
-    assert (await Totals(stand.store.reader).get("added poison")).value == 0
+    assert (await Totals(sql(stand.store.reader)).get("added poison")).value == 0

@@ -14,6 +14,7 @@ from runtime.outbox import Relay
 from runtime.parked import ParkedLoop
 from runtime.ports import Broker, Outgoing, Publication, Store
 from runtime.telemetry import Metrics
+from tests.sql import sql
 from tests.unit.counter import Add, Issue
 from tests.unit.house import KEY, House
 from tests.unit.line import TOPOLOGY, Line, until
@@ -26,7 +27,7 @@ def relay(house: House, broker: Broker) -> Relay:
 
 async def let_leases_lapse(store: Store) -> None:
     async with store.transaction() as transaction:
-        await transaction.execute("update outbox set leased_until = 0")
+        await sql(transaction).execute("update outbox set leased_until = 0")
 
 
 class Outsider(MemoryBroker):

@@ -14,6 +14,7 @@ from runtime.message import Ok, encode
 from runtime.parked import OUTSIDE_AT_ONCE, ParkedLoop
 from runtime.ports import Claim, Saved, Store
 from runtime.verdict import Settle, Verdict
+from tests.sql import sql
 from tests.unit.counter import Added, AddSlowly, CounterActor, Mailed, Total, Totals, nothing
 from tests.unit.house import House, answer, code, envelope
 
@@ -106,7 +107,7 @@ async def test_a_cancelled_one_gives_its_lease_back(house: House) -> None:
 async def lapse(house: House) -> None:
     """As if the time of every lease were over."""
     async with house.store.transaction() as transaction:
-        await transaction.execute("update inbox set leased_until = 0")
+        await sql(transaction).execute("update inbox set leased_until = 0")
 
 
 async def test_after_a_crash_between_claim_and_finish_it_runs_again_when_the_lease_has_lapsed(house: House) -> None:
@@ -123,7 +124,7 @@ async def test_one_whose_lease_was_taken_over_finishes_nothing(house: House) -> 
 
     async def during(name: str) -> None:
         house.actor.during = nothing
-        await house.store.reader.row("select 1")
+        await sql(house.store.reader).row("select 1")
         await lapse(house)
         taken.append(await house.replica().one(request))
 
