@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from actors.contracts.notify import NotificationKind
@@ -13,20 +13,22 @@ from actors.contracts.task_import import Import, ImportDone
 from actors.contracts.task_project import MemberAdded, MemberRemoved, MembersListed, ProjectUpdated
 from actors.contracts.task_reminder import TaskDue
 from actors.letters import Letters
-from actors.notify_deliveries import Deliveries, happened
+from actors.notify_deliveries import Deliveries, happened, write_deliveries
 from actors.notify_inbox import Inbox
-from actors.notify_log import Happening, Live, write_down
+from actors.notify_log import Live, write_down
 from actors.notify_mail import Mails
 from actors.notify_people import People
-from actors.notify_telling import News, tell
+from actors.notify_telling import tell, write_news
 from actors.notify_texts import TextMessages
 from actors.notify_webhooks import Webhooks
 from actors.phrases import changes, phrases
 from actors.postman import Postman
+from actors.records.news import Happening, News
 from actors.records.notify import NotifyRecords
 from runtime.actor import Actor, handles
 from runtime.context import Context
 from runtime.keys import Sealer
+from runtime.message import Event
 from runtime.ports import Mailer, Poster, Texter
 
 EXCERPT: Final = 1000
@@ -64,63 +66,69 @@ class NotifyActor(People, Inbox, Mails, TextMessages, Live, Webhooks, Deliveries
         self._sealer = sealer
         self._poster = poster
 
+    async def before_commit(self, records: NotifyRecords, events: Sequence[Event]) -> None:
+        """Write what all handlers of the transaction had to say; the log last (see there)."""
+        await write_news(records)
+        await write_deliveries(records)
+        await records.log.write()
+
     # ------------------------------------------------------------------------------------ tasks
 
     @handles
     async def see_creation(self, event: TaskCreated, ctx: Context[NotifyRecords]) -> None:
         """Nobody is told: who made it, knows; whom it is assigned to, is told of that."""
-        await happened(_of_task("task_created", event), ctx)
+        happened(_of_task("task_created", event), ctx)
 
     @handles
     async def tell_of_assignment(self, event: TaskAssigned, ctx: Context[NotifyRecords]) -> None:
         """The assignee."""
         if not event.imported:
-            await tell(_news("task_assigned", [event.assignee_id], event), ctx)
-        await happened(_of_task("task_assigned", event, assignee_id=event.assignee_id), ctx)
+            tell(_news("task_assigned", [event.assignee_id], event), ctx)
+        happened(_of_task("task_assigned", event, assignee_id=event.assignee_id), ctx)
 
     @handles
     async def tell_of_update(self, event: TaskUpdated, ctx: Context[NotifyRecords]) -> None:
         """Assignees, watchers and creator."""
         if not event.imported:
             news = _news("task_updated", _audience(event), event, lambda locale: changes(event.changed, locale))
-            await tell(news, ctx)
-        await happened(_of_task("task_updated", event, changed=event.changed), ctx)
+            tell(news, ctx)
+        happened(_of_task("task_updated", event, changed=event.changed), ctx)
 
     @handles
     async def tell_of_completion(self, event: TaskCompleted, ctx: Context[NotifyRecords]) -> None:
         """Assignees, watchers and creator."""
         if not event.imported:
-            await tell(_news("task_completed", _audience(event), event), ctx)
-        await happened(_of_task("task_completed", event), ctx)
+            tell(_news("task_completed", _audience(event), event), ctx)
+        happened(_of_task("task_completed", event), ctx)
 
     @handles
     async def tell_of_deletion(self, event: TaskDeleted, ctx: Context[NotifyRecords]) -> None:
         """Assignees, watchers and creator."""
-        await tell(_news("task_deleted", _audience(event), event), ctx)
-        await happened(_of_task("task_deleted", event), ctx)
+        tell(_news("task_deleted", _audience(event), event), ctx)
+        happened(_of_task("task_deleted", event), ctx)
 
     @handles
     async def tell_of_reminder(self, event: TaskDue, ctx: Context[NotifyRecords]) -> None:
         """Assignees and watchers; the creator when nobody is assigned."""
         due = event.task.due_at
-        await tell(_news("task_due", event.audience_ids, event, lambda locale: due or ""), ctx)
-        await happened(_of_task("task_due", event, remind_at=event.remind_at), ctx)
+        tell(_news("task_due", event.audience_ids, event, lambda locale: due or ""), ctx)
+        happened(_of_task("task_due", event, remind_at=event.remind_at), ctx)
 
     @handles
     async def tell_of_comment(self, event: CommentAdded, ctx: Context[NotifyRecords]) -> None:
         """Assignees, watchers and creator."""
         if not event.imported:
             excerpt = _excerpt(event.comment.body)
-            await tell(_news("comment_added", _audience(event), event, lambda locale: excerpt), ctx)
-        await happened(_of_task("comment_added", event, comment_id=event.comment.id), ctx)
+            tell(_news("comment_added", _audience(event), event, lambda locale: excerpt), ctx)
+        happened(_of_task("comment_added", event, comment_id=event.comment.id), ctx)
 
     @handles
     async def tell_of_mention(self, event: Mentioned, ctx: Context[NotifyRecords]) -> None:
         """The one who is mentioned."""
         excerpt = _excerpt(event.comment.body)
-        await tell(_news("mentioned", [event.user_id], event, lambda locale: excerpt), ctx)
+        tell(_news("mentioned", [event.user_id], event, lambda locale: excerpt), ctx)
         more = {"comment_id": event.comment.id, "mentioned_id": event.user_id}
-        await happened(_of_task("mentioned", event, **more), ctx)
+        happened(_of_task("mentioned", event, **more), ctx)
 
     # ------------------------------------------------------------------------------------ projects
 
@@ -137,14 +145,14 @@ class NotifyActor(People, Inbox, Mails, TextMessages, Live, Webhooks, Deliveries
             subject=("project", project_id),
             about=event.project_name or "a project",  # an older process does not name it
         )
-        await tell(news, ctx)
-        await happened(_of_member("member_added", event, role=event.role), ctx)
+        tell(news, ctx)
+        happened(_of_member("member_added", event, role=event.role), ctx)
 
     @handles
     async def see_departure(self, event: MemberRemoved, ctx: Context[NotifyRecords]) -> None:
         """Who has left sees nothing of the project any more; nobody is told."""
         if await ctx.records.log.keep_member(event.project_id, event.user_id, event.at, active=False):
-            await happened(_of_member("member_removed", event), ctx)
+            happened(_of_member("member_removed", event), ctx)
 
     @handles
     async def see_members(self, event: MembersListed, ctx: Context[NotifyRecords]) -> None:
@@ -170,7 +178,7 @@ class NotifyActor(People, Inbox, Mails, TextMessages, Live, Webhooks, Deliveries
             version=event.project.version,
             more={"changed": event.changed},
         )
-        await happened(happening, ctx)
+        happened(happening, ctx)
 
     @handles
     async def tell_of_import(self, event: ImportDone, ctx: Context[NotifyRecords]) -> None:
@@ -184,7 +192,7 @@ class NotifyActor(People, Inbox, Mails, TextMessages, Live, Webhooks, Deliveries
             about=event.name,
             body=lambda locale: _outcome(result, locale),
         )
-        await tell(news, ctx)
+        tell(news, ctx)
         happening = Happening(
             type="import_done",
             at=event.at,
@@ -192,7 +200,7 @@ class NotifyActor(People, Inbox, Mails, TextMessages, Live, Webhooks, Deliveries
             user_id=event.user_id,
             more={"import_id": result.id, "status": result.status},
         )
-        await happened(happening, ctx)
+        happened(happening, ctx)
 
 
 _OfTask = TaskCreated | TaskAssigned | TaskUpdated | TaskCompleted | TaskDeleted | TaskDue | CommentAdded | Mentioned

@@ -14,8 +14,9 @@ import msgspec
 
 from actors.contracts.notify_webhook import DeliverHook
 from actors.hook_signing import signed_headers
-from actors.notify_log import Happening, write_down
-from actors.notify_telling import News, tell
+from actors.notify_log import write_down
+from actors.notify_telling import tell
+from actors.records.news import Happening, News
 from actors.records.notify import NotifyRecords
 from actors.records.webhook import DeliveryRow, WebhookRow
 from runtime.actor import every, handles
@@ -42,40 +43,43 @@ DUE: Final = 200
 KEPT_MS: Final = 30 * 24 * 3600 * 1000
 
 
-async def happened(happening: Happening, ctx: Context[NotifyRecords]) -> None:
+def happened(happening: Happening, ctx: Context[NotifyRecords]) -> None:
     """Let everyone know who may: webhooks, and the log for those who listen."""
-    await _enqueue(happening, ctx)
+    ctx.records.happenings.append((happening, ctx))
     write_down(happening, ctx)
 
 
-async def _enqueue(happening: Happening, ctx: Context[NotifyRecords]) -> None:
-    """A delivery for each webhook that wants it and may know."""
-    hooks = await ctx.records.webhooks.listening(happening.type, happening.project_id, happening.user_id)
-    if not hooks:
+async def write_deliveries(records: NotifyRecords) -> None:
+    """Of what happened in this transaction: a delivery for each webhook that wants it and may know."""
+    happenings, records.happenings = records.happenings, []
+    if not happenings:
         return
-    body = msgspec.json.encode(
-        {"type": happening.type, "timestamp": happening.at, "data": msgspec.Raw(happening.data().encode())}
-    ).decode()
-    deliveries = [
-        DeliveryRow(
-            id=ctx.new_id(),
-            webhook_id=hook.id,
-            event=happening.type,
-            body=body,
-            status="pending",
-            attempts=0,
-            response_status=None,
-            created_at=ctx.now,
-            expires_at=ctx.now + EXPIRES_MS,
-            # one that fails is left to the timer
-            next_attempt_at=ctx.now + (LEASE_MS if hook.failing_since is None else 0),
-        )
-        for hook in hooks
-    ]
-    await ctx.records.webhooks.add_deliveries(deliveries)
-    for hook, delivery in zip(hooks, deliveries, strict=True):
-        if hook.failing_since is None:
-            ctx.tell(DeliverHook(delivery_id=delivery.id))
+    listening = await records.webhooks.listening([happening for happening, _ in happenings])
+    deliveries = []
+    for (happening, ctx), hooks in zip(happenings, listening, strict=True):
+        if not hooks:
+            continue
+        body = msgspec.json.encode(
+            {"type": happening.type, "timestamp": happening.at, "data": msgspec.Raw(happening.data().encode())}
+        ).decode()
+        for hook in hooks:
+            works = hook.failing_since is None  # what fails is left to the timer
+            delivery = DeliveryRow(
+                id=ctx.new_id(),
+                webhook_id=hook.id,
+                event=happening.type,
+                body=body,
+                status="pending",
+                attempts=0,
+                response_status=None,
+                created_at=ctx.now,
+                expires_at=ctx.now + EXPIRES_MS,
+                next_attempt_at=ctx.now + (LEASE_MS if works else 0),
+            )
+            deliveries.append(delivery)
+            if works:
+                ctx.tell(DeliverHook(delivery_id=delivery.id))
+    await records.webhooks.add_deliveries(deliveries)
 
 
 def next_attempt(delivery: DeliveryRow, now: int) -> int | None:
@@ -128,7 +132,7 @@ class Deliveries:
             else:
                 since = await records.webhooks.failed(delivery, status, next_attempt(delivery, ctx.now), ctx.now)
                 if ctx.now - since >= GIVES_UP_MS and await records.webhooks.switch_off(hook.id):
-                    await _tell_owner(hook, records, ctx)
+                    _tell_owner(hook, records, ctx)
 
     async def _attempt(self, hook: WebhookRow, delivery: DeliveryRow, ctx: OutsideContext[NotifyRecords]) -> int | None:
         """The status of the answer; None: there was none."""
@@ -145,7 +149,7 @@ class Deliveries:
             return None
 
 
-async def _tell_owner(hook: WebhookRow, records: NotifyRecords, ctx: OutsideContext[NotifyRecords]) -> None:
+def _tell_owner(hook: WebhookRow, records: NotifyRecords, ctx: OutsideContext[NotifyRecords]) -> None:
     news = News(
         kind="webhook_disabled",
         people=[hook.owner_id],
@@ -153,4 +157,4 @@ async def _tell_owner(hook: WebhookRow, records: NotifyRecords, ctx: OutsideCont
         subject=("webhook", hook.id),
         about=hook.url,
     )
-    await tell(news, ctx, records)
+    tell(news, ctx, records)

@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from actors.contracts.notify_live import GetLog, GetStanding, Log, LogGrew, Standing
-from actors.contracts.notify_preferences import EventName
+from actors.records.news import Happening
 from actors.records.notify import NotifyRecords
 from actors.requests import caller_of
 from runtime.actor import every, handles
 from runtime.context import Context
-from runtime.message import Event, Tick
+from runtime.message import Tick
 
 KEPT_MS: Final = 3600 * 1000
 """How long what happened can be asked for."""
 
 ENTRIES: Final = 500
 """In one answer."""
-
-
-class Happening(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened, as those who may see it are told.
-
-    :ivar user_id: whom alone it concerns, or whose part in the project changes.
-    :ivar version: of the task or project.
-    :ivar more: what else there is to say of it.
-    """
-
-    type: EventName
-    at: str
-    actor_id: str | None
-    project_id: str | None = None
-    user_id: str | None = None
-    task_id: str | None = None
-    version: int | None = None
-    more: dict[str, Any] = {}
-
-    def data(self) -> str:
-        """As JSON."""
-        values: dict[str, Any] = {"type": self.type, "project_id": self.project_id}
-        if self.task_id is not None:
-            values["task_id"] = self.task_id
-        values |= {"version": self.version, "actor_id": self.actor_id, "at": self.at, **self.more}
-        return msgspec.json.encode(values).decode()
 
 
 def write_down(happening: Happening, ctx: Context[NotifyRecords]) -> None:
@@ -56,11 +27,6 @@ def write_down(happening: Happening, ctx: Context[NotifyRecords]) -> None:
 
 class Live:
     """Handlers of the log, which edges ask."""
-
-    async def before_commit(self, records: NotifyRecords, events: Sequence[Event]) -> None:
-        """The last thing that a transaction does: the order of numbers is that of commits, so transactions queue up
-        here."""
-        await records.log.write()
 
     async def beat(self, records: NotifyRecords) -> LogGrew:
         """How far the log reaches: an edge that missed it hears of it again."""

@@ -10,8 +10,8 @@ from actors.contracts.user import Contact, Person, UserCreated, UserDeleted, Use
 from actors.contracts.user_notice import NewNetwork, PasswordChanged
 from actors.contracts.values import rfc3339
 from actors.notify_deliveries import happened
-from actors.notify_log import Happening
-from actors.notify_telling import News, tell
+from actors.notify_telling import tell
+from actors.records.news import Happening, News
 from actors.records.notify import NotifyRecords
 from runtime.actor import handles
 from runtime.context import Context
@@ -29,7 +29,7 @@ class People:
         person = event.person
         if event.contact is not None:  # else an older process told it: `resync user` brings what is missing
             await _keep(person, event.contact, ctx)
-        await happened(Happening(type="user_created", at=rfc3339(ctx.now), actor_id=person.id, user_id=person.id), ctx)
+        happened(Happening(type="user_created", at=rfc3339(ctx.now), actor_id=person.id, user_id=person.id), ctx)
 
     @handles
     async def keep_changed_person(self, event: UserUpdated, ctx: Context[NotifyRecords]) -> None:
@@ -55,7 +55,7 @@ class People:
     @handles
     async def tell_of_password(self, event: PasswordChanged, ctx: Context[NotifyRecords]) -> None:
         """The owner of the account: it need not have been them."""
-        await tell(
+        tell(
             News(
                 kind="password_changed",
                 people=[event.user_id],
@@ -65,14 +65,12 @@ class People:
             ),
             ctx,
         )
-        await happened(
-            Happening(type="password_changed", at=event.at, actor_id=event.user_id, user_id=event.user_id), ctx
-        )
+        happened(Happening(type="password_changed", at=event.at, actor_id=event.user_id, user_id=event.user_id), ctx)
 
     @handles
     async def tell_of_network(self, event: NewNetwork, ctx: Context[NotifyRecords]) -> None:
         """Likewise."""
-        await tell(
+        tell(
             News(
                 kind="new_network",
                 people=[event.user_id],
@@ -82,7 +80,7 @@ class People:
             ),
             ctx,
         )
-        await happened(Happening(type="new_network", at=event.at, actor_id=event.user_id, user_id=event.user_id), ctx)
+        happened(Happening(type="new_network", at=event.at, actor_id=event.user_id, user_id=event.user_id), ctx)
 
 
 async def _keep(person: Person, contact: Contact, ctx: Context[NotifyRecords]) -> None:

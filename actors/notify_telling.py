@@ -8,16 +8,17 @@ same letter. Text messages are letters like mails, in threads of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, get_args
 
 import msgspec
 
-from actors.contracts.notify import NotificationKind, SendMail, SubjectType
+from actors.contracts.notify import NotificationKind, SendMail
 from actors.contracts.notify_preferences import Channel, Channels, EventName, Preferences
 from actors.contracts.notify_text import SendText
 from actors.notify_hours import after_quiet, next_digest
-from actors.records.letter import ItemRow, LetterRow
+from actors.records.letter import ItemRow, Key, LetterRecords, LetterRow, ThreadRow
+from actors.records.news import News
 from actors.records.notify import NotificationRow, NotifyRecords
 from actors.records.preference import Reader
 from runtime.context import Context
@@ -50,53 +51,77 @@ DEFAULTS: Final = Preferences(
 )
 
 
-class News(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that people are told.
+class _Item(msgspec.Struct, frozen=True):
+    """What goes into a letter. :ivar thread: the letter's."""
 
-    :ivar about: title of the task, or name of what else it is about.
-    :ivar body: what it says in a language.
-    """
+    row: NotificationRow
+    reader: Reader
+    way: Written
+    thread: str
+    ctx: Context[NotifyRecords]
 
-    kind: NotificationKind
-    people: Iterable[str]
-    actor_id: str | None
-    subject: tuple[SubjectType, str]
-    about: str
-    body: Callable[[str], str] = lambda locale: ""
+    @property
+    def preferences(self) -> Preferences:
+        return self.reader.preferences or DEFAULTS
+
+    @property
+    def key(self) -> Key:
+        return self.row.user_id, self.thread
+
+    def in_letter(self, letter_id: str) -> ItemRow:
+        row = self.row
+        return ItemRow(
+            id=row.id,
+            letter_id=letter_id,
+            kind=row.kind,
+            about=row.about,
+            body=row.body,
+            actor_id=row.actor_id,
+            created_at=row.created_at,
+        )
 
 
-async def tell(news: News, ctx: Context[NotifyRecords], records: NotifyRecords | None = None) -> None:
+def tell(news: News, ctx: Context[NotifyRecords], records: NotifyRecords | None = None) -> None:
     """Tell each of them but the one who did it, once, by the ways that they chose.
 
     :param records: those of the last transaction, where the handler works outside of one.
     """
-    records = records or ctx.records
-    ids = sorted({id for id in news.people if id != news.actor_id})
-    if not ids:
+    (records or ctx.records).news.append((news, ctx))
+
+
+async def write_news(records: NotifyRecords) -> None:
+    """Write what people are told in this transaction: into inboxes, and into letters."""
+    told, records.news = records.news, []
+    if not (ids := sorted({id for news, _ in told for id in news.told})):
         return
     known = await records.preferences.readers(ids)
-    rows = []
-    for id in ids:
-        reader = known.get(id) or Reader(id=id, locale="en", timezone="UTC", preferences=None)
-        row = NotificationRow(
-            id=ctx.new_id(),
-            user_id=id,
-            kind=news.kind,
-            about=news.about,
-            body=news.body(reader.locale),
-            subject_type=news.subject[0],
-            subject_id=news.subject[1],
-            actor_id=news.actor_id,
-            created_at=ctx.now,
-        )
-        ways = ways_of(reader.preferences or DEFAULTS, news.kind)
-        if "in_app" in ways:
-            rows.append(row)
-        if "email" in ways and news.kind not in MAILED_BY_OTHERS:
-            await _write(row, reader, "email", ctx, records)
-        if "sms" in ways:
-            await _write(msgspec.structs.replace(row, id=ctx.new_id()), reader, "sms", ctx, records)
+    rows: list[NotificationRow] = []
+    items: list[_Item] = []
+    for news, ctx in told:
+        for id in news.told:
+            reader = known.get(id) or Reader(id=id, locale="en", timezone="UTC", preferences=None)
+            row = NotificationRow(
+                id=ctx.new_id(),
+                user_id=id,
+                kind=news.kind,
+                about=news.about,
+                body=news.body(reader.locale),
+                subject_type=news.subject[0],
+                subject_id=news.subject[1],
+                actor_id=news.actor_id,
+                created_at=ctx.now,
+            )
+            ways = ways_of(reader.preferences or DEFAULTS, news.kind)
+            if "in_app" in ways:
+                rows.append(row)
+            if "email" in ways and news.kind not in MAILED_BY_OTHERS:
+                items.append(_Item(row, reader, "email", _thread(row, reader, "email"), ctx))
+            if "sms" in ways:
+                text = msgspec.structs.replace(row, id=ctx.new_id())
+                items.append(_Item(text, reader, "sms", _thread(text, reader, "sms"), ctx))
     await records.add(rows)
+    if items:
+        await _write_letters(items, records.letters)
 
 
 def ways_of(preferences: Preferences, kind: NotificationKind) -> Collection[Channel]:
@@ -118,39 +143,51 @@ def send(letter_id: str, thread: str) -> SendMail | SendText:
     return SendText(letter_id=letter_id) if thread.startswith(_TEXTS) else SendMail(notification_id=letter_id)
 
 
-async def _write(
-    row: NotificationRow, reader: Reader, way: Written, ctx: Context[NotifyRecords], records: NotifyRecords
-) -> None:
-    """Put it into a letter: one that waits, or a new one, which goes at once when it is the first for a while."""
-    letters, preferences = records.letters, reader.preferences or DEFAULTS
-    daily = way == "email" and preferences.digest == "daily" and row.kind not in ALWAYS_TOLD
-    name = DIGEST if daily else f"{_TEXTS if way == 'sms' else ''}{row.subject_type}:{row.subject_id}"
-    thread = await letters.thread(row.user_id, name, row.id)
-    item = ItemRow(
-        id=row.id,
-        letter_id=thread.open_id or row.id,
-        kind=row.kind,
-        about=row.about,
-        body=row.body,
-        actor_id=row.actor_id,
-        created_at=row.created_at,
-    )
-    if thread.open_id is not None and await letters.append(item):
-        return
-    if daily:
-        due_at = next_digest(ctx.now, reader.timezone)
+def _thread(row: NotificationRow, reader: Reader, way: Written) -> str:
+    if way == "email" and (reader.preferences or DEFAULTS).digest == "daily" and row.kind not in ALWAYS_TOLD:
+        return DIGEST
+    return f"{_TEXTS if way == 'sms' else ''}{row.subject_type}:{row.subject_id}"
+
+
+async def _write_letters(items: Sequence[_Item], letters: LetterRecords) -> None:
+    """Put each into a letter: one that waits, or a new one, which goes at once when it is the first for a while."""
+    begun = await letters.threads({item.key for item in items})
+    waiting = {thread.open_id for thread in begun.values() if thread.open_id is not None}
+    still_open = await letters.open(waiting) if waiting else set()
+    threads, last = dict(begun), dict[Key, LetterRow]()
+    made, rows = [], []
+    for item in items:
+        thread = threads.get(item.key) or ThreadRow(item.row.id, 0, None)
+        if thread.open_id in still_open:
+            rows.append(item.in_letter(thread.open_id))
+            continue
+        letter = _letter(item, thread)
+        made.append(letter)
+        rows.append(item.in_letter(letter.id))
+        last[item.key] = letter
+        threads[item.key] = ThreadRow(letter.root_id, letter.due_at, None if letter.told_at else letter.id)
+        if letter.told_at is None:
+            still_open.add(letter.id)
+        else:
+            item.ctx.tell(send(letter.id, letter.thread))
+    await letters.add(made, rows)
+    await letters.begin_threads({key: threads[key] for key in last if key not in begun})
+    if going_on := [letter.id for key, letter in last.items() if key in begun]:
+        await letters.go_on(going_on)
+
+
+def _letter(item: _Item, thread: ThreadRow) -> LetterRow:
+    now = item.ctx.now
+    if item.thread == DIGEST:
+        due_at = next_digest(now, item.reader.timezone)
     else:
-        due_at = max(ctx.now, thread.due_at + TOGETHER_MS)
-    due_at = after_quiet(due_at, preferences.quiet_hours, reader.timezone)
-    at_once = due_at <= ctx.now
-    letter = LetterRow(
-        id=row.id,
-        user_id=row.user_id,
-        thread=name,
+        due_at = max(now, thread.due_at + TOGETHER_MS)
+    due_at = after_quiet(due_at, item.preferences.quiet_hours, item.reader.timezone)
+    return LetterRow(
+        id=item.row.id,
+        user_id=item.row.user_id,
+        thread=item.thread,
         root_id=thread.root_id,
         due_at=due_at,
-        told_at=ctx.now if at_once else None,
+        told_at=now if due_at <= now else None,
     )
-    await letters.add(letter, msgspec.structs.replace(item, letter_id=row.id), open=not at_once)
-    if at_once:
-        ctx.tell(send(row.id, name))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from actors.contracts.notify import NotificationKind
-from runtime.ports import Session
+from runtime.ports import Duplicate, Raced, Session
 
 
 class LetterRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
 
 
-class ThreadRow(msgspec.Struct, frozen=True, kw_only=True):
+class ThreadRow(msgspec.Struct, frozen=True):
     """The state of a thread to one person.
 
     :ivar due_at: when the last letter went, or will go.
@@ -51,6 +51,9 @@ class ThreadRow(msgspec.Struct, frozen=True, kw_only=True):
     open_id: str | None
 
 
+Key = tuple[str, str]
+"""Of a thread: the id of its person, and its name."""
+
 _LETTER = LetterRow.__struct_fields__
 _ITEM = ItemRow.__struct_fields__
 
@@ -61,39 +64,46 @@ class LetterRecords:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def thread(self, user_id: str, thread: str, root_id: str) -> ThreadRow:
-        """The state of a thread, begun where there is none; nobody else gets it until this transaction ends."""
-        row = await self._session.row(
-            "insert into letter_thread (user_id, thread, root_id, due_at, open_id) values ($1, $2, $3, 0, null)"
-            " on conflict (user_id, thread) do update set due_at = letter_thread.due_at"
-            " returning root_id, due_at, open_id",
-            user_id,
-            thread,
-            root_id,
+    async def threads(self, keys: Collection[Key]) -> dict[Key, ThreadRow]:
+        """The state of those among these threads that have begun; nobody else gets at them until this transaction
+        ends."""
+        rows = await self._session.fetch(
+            "update letter_thread set due_at = due_at where user_id = any($1) and thread = any($2)"
+            " returning user_id, thread, root_id, due_at, open_id",
+            sorted({user_id for user_id, _ in keys}),
+            sorted({thread for _, thread in keys}),
         )
-        assert row is not None  # noqa: S101 - an insert that updates on conflict returns a row
-        return ThreadRow(**row)
+        begun = ((row["user_id"], row["thread"], row["root_id"], row["due_at"], row["open_id"]) for row in rows)
+        return {(user_id, thread): ThreadRow(*state) for user_id, thread, *state in begun if (user_id, thread) in keys}
 
-    async def add(self, letter: LetterRow, item: ItemRow, *, open: bool) -> None:
-        """A letter with its first item. :param open: it may take more in until it goes."""
-        await self._session.insert("letter", _LETTER, [msgspec.structs.astuple(letter)])
-        await self._session.insert("letter_item", _ITEM, [msgspec.structs.astuple(item)])
+    async def open(self, ids: Collection[str]) -> set[str]:
+        """Those letters that still take items in, until this transaction ends."""
+        rows = await self._session.fetch(
+            "update letter set closed_at = null where id = any($1) and closed_at is null returning id", sorted(ids)
+        )
+        return {row["id"] for row in rows}
+
+    async def add(self, letters: Sequence[LetterRow], items: Sequence[ItemRow]) -> None:
+        """Letters, and items of these or others."""
+        await self._session.insert("letter", _LETTER, [msgspec.structs.astuple(letter) for letter in letters])
+        await self._session.insert("letter_item", _ITEM, [msgspec.structs.astuple(item) for item in items])
+
+    async def begin_threads(self, threads: Mapping[Key, ThreadRow]) -> None:
+        """:raises Raced: another transaction has just begun one of them."""
+        rows = [(*key, *msgspec.structs.astuple(threads[key])) for key in sorted(threads)]
+        try:
+            await self._session.insert("letter_thread", ("user_id", "thread", *ThreadRow.__struct_fields__), rows)
+        except Duplicate:
+            raise Raced from None
+
+    async def go_on(self, letter_ids: Collection[str]) -> None:
+        """These are the last letters of their threads now."""
         await self._session.execute(
-            "update letter_thread set due_at = $3, open_id = $4 where user_id = $1 and thread = $2",
-            letter.user_id,
-            letter.thread,
-            letter.due_at,
-            letter.id if open else None,
+            "update letter_thread set due_at = l.due_at, open_id = case when l.told_at is null then l.id end"
+            " from letter l where l.id = any($1)"
+            " and letter_thread.user_id = l.user_id and letter_thread.thread = l.thread",
+            sorted(letter_ids),
         )
-
-    async def append(self, item: ItemRow) -> bool:
-        """Put it into its letter; False when that is closed."""
-        still_open = await self._session.execute(
-            "update letter set closed_at = null where id = $1 and closed_at is null", item.letter_id
-        )
-        if still_open:
-            await self._session.insert("letter_item", _ITEM, [msgspec.structs.astuple(item)])
-        return bool(still_open)
 
     async def due(self, now: int, limit: int) -> list[tuple[str, str]]:
         """Take the letters that should go by now, each with its thread: each is given out once."""

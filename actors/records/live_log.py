@@ -10,7 +10,8 @@ from runtime.ports import Session
 class LogRecords:
     """The tables `log`, numbered without gaps in the order of commits, and `membership`.
 
-    What is added is written by `write`. Who writes holds the counter until the transaction ends: write last.
+    What is added is written by `write`. Who writes holds the counter until the transaction ends, and numbers are in the
+    order of commits: transactions queue up there, so write last.
     """
 
     def __init__(self, session: Session) -> None:

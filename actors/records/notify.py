@@ -12,9 +12,11 @@ from actors.contracts.user import Contact, Person
 from actors.pages import After
 from actors.records.letter import LetterRecords
 from actors.records.live_log import LogRecords
+from actors.records.news import Happening, News
 from actors.records.preference import PreferenceRecords
 from actors.records.texts import Texts
 from actors.records.webhook import WebhookRecords
+from runtime.context import Context
 from runtime.ports import Session, Value
 
 
@@ -66,6 +68,9 @@ class NotifyRecords:
     :ivar letters: mails in the making.
     :ivar webhooks: addresses that what happens is sent to.
     :ivar log: what happened, for those who listen live, and who takes part where.
+    :ivar news: what people are to be told, each with the context of who says so; written before the commit, that of
+        all messages of the transaction together.
+    :ivar happenings: what webhooks are to be told, likewise.
     """
 
     def __init__(self, session: Session) -> None:
@@ -75,6 +80,8 @@ class NotifyRecords:
         self.log = LogRecords(session)
         self.webhooks = WebhookRecords(session)
         self.texts = Texts(session)
+        self.news: list[tuple[News, Context[NotifyRecords]]] = []
+        self.happenings: list[tuple[Happening, Context[NotifyRecords]]] = []
 
     # ------------------------------------------------------------------------------------ people
 

@@ -11,6 +11,7 @@ from actors.contracts.notify_preferences import EventName
 from actors.contracts.notify_webhook import Delivery, Webhook
 from actors.contracts.values import rfc3339
 from actors.pages import After
+from actors.records.news import Happening
 from runtime.ports import Session
 
 
@@ -149,19 +150,22 @@ class WebhookRecords:
         )
         await self._session.execute("delete from webhook where owner_id = $1", owner_id)
 
-    async def listening(self, event: EventName, project_id: str | None, user_id: str | None) -> list[WebhookRow]:
-        """The active ones that want this event, and whose owner may see what happens in that project, or is concerned
+    async def listening(self, happenings: Sequence[Happening]) -> list[list[WebhookRow]]:
+        """For each, the active ones that want it, and whose owner may see what happens in its project, or is concerned
         by themselves."""
         rows = await self._session.fetch(
-            f"select {_HOOKS} from membership m join webhook w on w.owner_id = m.user_id"  # noqa: S608 # names from code
-            " where m.project_id = $1 and m.active = 1 and w.active = 1"
-            " and (w.project_id is null or w.project_id = $1)"
-            f" union select {_HOOKS} from webhook w where w.owner_id = $2 and w.active = 1"
-            " and (w.project_id is null or w.project_id = $1)",
-            project_id or "",
-            user_id or "",
+            f"select m.project_id as seen_in, {_HOOKS} from membership m join webhook w on w.owner_id = m.user_id"  # noqa: S608 # names from code
+            " where m.project_id = any($1) and m.active = 1 and w.active = 1"
+            " and (w.project_id is null or w.project_id = m.project_id)"
+            f" union all select null as seen_in, {_HOOKS} from webhook w where w.owner_id = any($2) and w.active = 1",
+            list({each.project_id for each in happenings if each.project_id is not None}),
+            list({each.user_id for each in happenings if each.user_id is not None}),
         )
-        return [hook for hook in map(_hook, rows) if event in hook.events]
+        found = [(row["seen_in"], _hook(row)) for row in rows]
+        return [
+            list({hook.id: hook for seen_in, hook in found if _hears(hook, seen_in, each)}.values())
+            for each in happenings
+        ]
 
     # ------------------------------------------------------------------------------------ deliveries
 
@@ -268,6 +272,15 @@ class WebhookRecords:
 def _values(hook: WebhookRow) -> tuple[Any, ...]:
     events = msgspec.json.encode(hook.events).decode()
     return tuple({**msgspec.structs.asdict(hook), "events": events, "active": int(hook.active)}.values())
+
+
+def _hears(hook: WebhookRow, seen_in: str | None, happening: Happening) -> bool:
+    """:param seen_in: a project in which its owner takes part; None: it was found by its owner."""
+    if happening.type not in hook.events:
+        return False
+    if seen_in is not None:
+        return seen_in == happening.project_id
+    return hook.owner_id == happening.user_id and hook.project_id in (None, happening.project_id)
 
 
 _events = msgspec.json.Decoder(list[EventName]).decode
