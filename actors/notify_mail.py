@@ -9,22 +9,22 @@ from typing import Final, get_args
 
 import msgspec
 
-from actors.contracts.notify import SendMail, SendVerification
+from actors.contracts.notify import SendMail, SendMails, SendVerification
 from actors.contracts.notify_account import ForgetMail, SendNotice, SendReset
-from actors.contracts.notify_preferences import EventName, GetSubscription, Subscription, Unsubscribe
+from actors.contracts.notify_preferences import EventName, GetSubscription, Preferences, Subscription, Unsubscribe
 from actors.letters import Addressee, Letters, Paragraph
 from actors.notify_telling import ALWAYS_TOLD, DEFAULTS, DIGEST, send, ways_of
 from actors.phrases import phrases, title
 from actors.postman import Postman
-from actors.records.letter import ItemRow, LetterRow
-from actors.records.notify import NotifyRecords
+from actors.records.letter import Item, ItemRow, LetterRow
+from actors.records.notify import NotifyRecords, Recipient
 from runtime.actor import every, handles
 from runtime.context import Context, OutsideContext
-from runtime.errors import MessageError, NotFound, Unavailable
+from runtime.errors import MailerAway, MessageError, NotFound, StoreAway, Unavailable
 from runtime.keys import Sealer
 from runtime.message import Tick, encode
 from runtime.policy import PATIENT
-from runtime.ports import Mail
+from runtime.ports import Mail, Raced
 
 LETTERS: Final = 500
 """That are sent on their way in one transaction, at most."""
@@ -43,7 +43,8 @@ _read = msgspec.msgpack.Decoder(Unsubscription).decode
 
 
 class Mails:
-    """Handlers of mails. Each is claimed, handed over and written down; a crash in between sends one double at most."""
+    """Handlers of mails. Each is written down as about to go, handed over, and written down as sent before it is the
+    next one's turn: a crash sends one double at most."""
 
     _letters: Letters
     _postman: Postman
@@ -75,22 +76,40 @@ class Mails:
     @every(seconds=5)
     async def send_due(self, tick: Tick, ctx: Context[NotifyRecords]) -> None:
         """Send letters on their way whose time has come."""
-        for id, thread in await ctx.records.letters.due(ctx.now, LETTERS):
-            ctx.tell(send(id, thread))
+        send([(id, thread, ctx) for id, thread in await ctx.records.letters.due(ctx.now, LETTERS)])
 
     @handles(outside=True, retry=PATIENT)
     async def send_mail(self, command: SendMail, ctx: OutsideContext[NotifyRecords]) -> None:
         """Mail a letter, if its receiver has a proven address and still wants it; raises Unavailable while they are not
         known."""
         async with ctx.step() as records:  # no query: a replica of the database may not have the letter yet
-            letter = await records.letters.close(command.notification_id, ctx.now)
-            mail = None if letter is None else await self._mail(letter, records)
-            if mail is not None:
-                await records.mail_begins(mail.id, ctx.now)
-        if mail is None:
-            ctx.note("no mail: there is no proven address, or it is not wanted")
-        else:
+            mails, unknown = await self._begin([command.notification_id], records, ctx)
+        if unknown:
+            raise Unavailable("the recipient is not known yet: their account's event is on its way")
+        for mail in mails:
             await self._send(mail, ctx)
+
+    @handles(outside=True, retry=PATIENT)
+    async def send_mails(self, command: SendMails, ctx: OutsideContext[NotifyRecords]) -> None:
+        """Mail letters likewise. One that fails goes on by itself, to be tried again or to be a dead letter; when the
+        server is away, so do those behind it."""
+        try:
+            async with ctx.step() as records:
+                mails, left = await self._begin(command.letter_ids, records, ctx)
+        except (StoreAway, Raced):
+            raise
+        except Exception:  # one of them cannot be made; alone, it says why
+            mails, left = [], command.letter_ids
+        for number, mail in enumerate(mails):
+            try:
+                await self._send(mail, ctx)
+            except MailerAway:
+                left += [each.id for each in mails[number:]]
+                break
+            except Exception:  # alone, it says why
+                left.append(mail.id)
+        for id in left:
+            ctx.tell(SendMail(notification_id=id))
 
     @every(hours=1)
     async def forget(self, tick: Tick, ctx: Context[NotifyRecords]) -> None:
@@ -136,17 +155,37 @@ class Mails:
 
     # ------------------------------------------------------------------------------------ one mail
 
-    async def _mail(self, letter: LetterRow, records: NotifyRecords) -> Mail | None:
-        recipient = await records.recipient(letter.user_id)
-        if recipient is None:
-            raise Unavailable("the recipient is not known yet: their account's event is on its way")
+    async def _begin(
+        self, ids: Sequence[str], records: NotifyRecords, ctx: OutsideContext[NotifyRecords]
+    ) -> tuple[list[Mail], list[str]]:
+        """Close letters and write down that they are about to go: their mails, but for those that went before; and the
+        letters whose receivers are not known."""
+        letters = sorted(await records.letters.close(ids, ctx.now), key=lambda letter: letter.id)
+        people = sorted({letter.user_id for letter in letters})
+        recipients = await records.recipients(people)
+        readers = await records.preferences.readers(people)
+        items = await records.letters.items([letter.id for letter in letters])
+        known = [letter for letter in letters if letter.user_id in recipients]
+        mails = [
+            self._mail(letter, recipients[letter.user_id], readers[letter.user_id].preferences, items[letter.id])
+            for letter in known
+        ]
+        wanted = [mail for mail in mails if mail is not None]
+        unknown = [letter.id for letter in letters if letter.user_id not in recipients]
+        if len(wanted) + len(unknown) < len(ids):
+            ctx.note("no mail: there is no proven address, or it is not wanted")
+        to_go = await records.mails_begin([mail.id for mail in wanted], ctx.now)
+        return [mail for mail in wanted if mail.id in to_go], unknown
+
+    def _mail(
+        self, letter: LetterRow, recipient: Recipient, preferences: Preferences | None, items: Sequence[Item]
+    ) -> Mail | None:
         if not (recipient.active and recipient.email_verified):
             return None
-        chosen = await records.preferences.of(letter.user_id) or DEFAULTS
-        found = [each for each in await records.letters.items(letter.id) if "email" in ways_of(chosen, each[0].kind)]
+        found = [each for each in items if "email" in ways_of(preferences or DEFAULTS, each[0].kind)]
         if not found:
             return None
-        told, items = phrases(recipient.locale), [item for item, _ in found]
+        told, about = phrases(recipient.locale), found[-1][0].about
         news = [
             Paragraph(headline=title(item.kind, actor_name, item.about, recipient.locale), body=item.body)
             for item, actor_name in found
@@ -155,7 +194,7 @@ class Mails:
         if digest:
             subject = told.digest.format(count=len(news))
         elif len(news) > 1:
-            subject = told.bundle.format(count=len(news), about=items[-1].about)
+            subject = told.bundle.format(count=len(news), about=about)
         else:
             subject = news[0].headline
         return self._letters.notification(
@@ -164,19 +203,18 @@ class Mails:
             subject,
             news,
             thread=None if digest or letter.root_id == letter.id else letter.root_id,
-            token=self._token(letter.user_id, items),
+            token=self._token(letter.user_id, [item for item, _ in found]),
         )
 
     async def _mail_once(self, mail: Mail, ctx: OutsideContext[NotifyRecords]) -> None:
         """A mail whose id is that of the message: the same in every attempt, and so is the Message-ID."""
         async with ctx.step() as records:
-            await records.mail_begins(mail.id, ctx.now)
-        await self._send(mail, ctx)
+            to_go = await records.mails_begin([mail.id], ctx.now)
+        if to_go:
+            await self._send(mail, ctx)
 
     async def _send(self, mail: Mail, ctx: OutsideContext[NotifyRecords]) -> None:
-        await self._postman.send(mail)
-        async with ctx.finish() as records:
-            await records.mail_sent(mail.id, ctx.now)
+        await self._postman.send(mail, lambda: ctx.record(lambda records: records.mail_sent(mail.id, ctx.now)))
         ctx.note(f"mail {mail.id} handed over")  # its subject names people, and notes outlive them
 
 

@@ -13,7 +13,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from actors.contracts.notify import NotificationKind, SendMail
+from actors.contracts.notify import NotificationKind, SendMail, SendMails
 from actors.contracts.notify_preferences import Channel, Channels, EventName, Preferences
 from actors.contracts.notify_text import SendText
 from actors.notify_hours import after_quiet, next_digest
@@ -24,6 +24,9 @@ from actors.records.preference import Reader
 from runtime.context import Context
 
 TOGETHER_MS: Final = 60_000
+
+MAILS: Final = 50
+"""That go one after the other, as one message."""
 
 MAILED: Final[Collection[EventName]] = (
     "task_assigned", "task_due", "comment_added", "mentioned", "member_added", "password_changed", "new_network",
@@ -138,9 +141,24 @@ def _is_open(preferences: Preferences, way: Channel) -> bool:
     return is_open
 
 
-def send(letter_id: str, thread: str) -> SendMail | SendText:
-    """What sends a letter."""
-    return SendText(letter_id=letter_id) if thread.startswith(_TEXTS) else SendMail(notification_id=letter_id)
+def send(letters: Sequence[tuple[str, str, Context[NotifyRecords]]]) -> None:
+    """Send letters on their way, mails together.
+
+    :param letters: of each its id, its thread, and who says so.
+    """
+    mails = [(id, ctx) for id, thread, ctx in letters if not thread.startswith(_TEXTS)]
+    for id, thread, ctx in letters:
+        if thread.startswith(_TEXTS):
+            ctx.tell(SendText(letter_id=id))
+    for some in (mails[at : at + MAILS] for at in range(0, len(mails), MAILS)):
+        (first, teller), *others = some
+        if not others:
+            teller.tell(SendMail(notification_id=first))
+            continue
+        teller.tell(SendMails(letter_ids=[id for id, _ in some]))
+        for id, ctx in others:
+            if ctx is not teller:
+                ctx.note(f"letter {id} goes with letter {first}")
 
 
 def _thread(row: NotificationRow, reader: Reader, way: Written) -> str:
@@ -155,7 +173,7 @@ async def _write_letters(items: Sequence[_Item], letters: LetterRecords) -> None
     waiting = {thread.open_id for thread in begun.values() if thread.open_id is not None}
     still_open = await letters.open(waiting) if waiting else set()
     threads, last = dict(begun), dict[Key, LetterRow]()
-    made, rows = [], []
+    made, rows, going = [], [], []
     for item in items:
         thread = threads.get(item.key) or ThreadRow(item.row.id, 0, None)
         if thread.open_id in still_open:
@@ -169,11 +187,12 @@ async def _write_letters(items: Sequence[_Item], letters: LetterRecords) -> None
         if letter.told_at is None:
             still_open.add(letter.id)
         else:
-            item.ctx.tell(send(letter.id, letter.thread))
+            going.append((letter.id, letter.thread, item.ctx))
     await letters.add(made, rows)
     await letters.begin_threads({key: threads[key] for key in last if key not in begun})
     if going_on := [letter.id for key, letter in last.items() if key in begun]:
         await letters.go_on(going_on)
+    send(going)
 
 
 def _letter(item: _Item, thread: ThreadRow) -> LetterRow:

@@ -42,8 +42,8 @@ class TextMessages(Actor[NotifyRecords]):
         """Count it, hand it over, and say that it went, if its receiver has a number and still wants it. Beyond the
         day's share it is left out, and nobody is told. Raises Unavailable while they are not known."""
         async with ctx.step() as records:  # no query: a replica of the database may not have the letter yet
-            letter = await records.letters.close(command.letter_id, ctx.now)
-            text = None if letter is None else await _text(letter, records)
+            letters = await records.letters.close([command.letter_id], ctx.now)
+            text = await _text(letters[0], records) if letters else None
             mine = text is not None and await records.texts.begin(
                 text.id, text.to, ctx.now, per_day=self._texts_per_day
             )
@@ -51,11 +51,10 @@ class TextMessages(Actor[NotifyRecords]):
             ctx.note("no text message: there is no number, or it is not wanted")
             return
         if not mine:
-            ctx.note("no text message: its number has had the share of today")
+            ctx.note("no text message: it went before, or its number has had the share of today")
             return
         await self._texter.send(text)
-        async with ctx.finish() as records:
-            await records.texts.sent(text.id, ctx.now)
+        await ctx.record(lambda records: records.texts.sent(text.id, ctx.now))
         ctx.note(f"text message {text.id} handed over")
 
     @handles(outside=True, retry=PATIENT)
@@ -76,7 +75,8 @@ async def _text(letter: LetterRow, records: NotifyRecords) -> Text | None:
     if recipient.phone is None or not (recipient.active and recipient.email_verified):
         return None
     chosen = await records.preferences.of(letter.user_id) or DEFAULTS
-    found = [each for each in await records.letters.items(letter.id) if "sms" in ways_of(chosen, each[0].kind)]
+    items = (await records.letters.items([letter.id]))[letter.id]
+    found = [each for each in items if "sms" in ways_of(chosen, each[0].kind)]
     if not found:
         return None
     item, actor_name = found[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from runtime.errors import MailerAway
 from runtime.ports import Mail, Mailer
@@ -21,8 +22,11 @@ class Postman:
         """:raises MailerAway: try later."""
         await self._mailer.forget(address)
 
-    async def send(self, mail: Mail) -> None:
-        """:raises MailerAway: try later. :raises Invalid: never."""
+    async def send(self, mail: Mail, record: Callable[[], Awaitable[None]]) -> None:
+        """:param record: writes down that the server has it, before the next one's turn: so a crash finds one mail at
+            most of which that is not known.
+        :raises MailerAway: try later. :raises Invalid: never.
+        """
         failures = self._failures
         async with self._turn:
             if failures != self._failures:
@@ -32,3 +36,4 @@ class Postman:
             except MailerAway:
                 self._failures += 1
                 raise
+            await record()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypedDict, TypeVar, Unpack
 
+from runtime.errors import StoreAway
 from runtime.message import Caller, Command, Event, Grant
+from runtime.ports import Raced
 
 Rec = TypeVar("Rec")
+
+RECORD_AGAIN_S = 0.25
+"""Between two tries of `OutsideContext.record`."""
 
 Clock = Callable[[], int]
 """Milliseconds since the epoch, UTC."""
@@ -182,6 +188,17 @@ class OutsideContext(Context[Rec]):
     def step(self) -> AbstractAsyncContextManager[Rec]:
         """A transaction of its own, committed when it is left. After a crash it runs again, with the handler."""
         return self._step()
+
+    async def record(self, write: Callable[[Rec], Awaitable[None]]) -> None:
+        """A step that is tried until the store takes it: what has happened outside is not undone because the store is
+        away. So `write` may run more than once."""
+        while True:
+            try:
+                async with self._step() as records:
+                    await write(records)
+                return
+            except (StoreAway, Raced):
+                await asyncio.sleep(RECORD_AGAIN_S)
 
     def finish(self) -> AbstractAsyncContextManager[Rec]:
         """The last transaction; at most once, last. What is written in it commits with the reply, or not at all."""

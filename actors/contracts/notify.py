@@ -79,3 +79,9 @@ class SendMail(Command[None], frozen=True, kw_only=True):
     """
 
     notification_id: Id
+
+
+class SendMails(Command[None], frozen=True, kw_only=True):
+    """Mail several letters, one after the other; those that fail go on as a `SendMail` each."""
+
+    letter_ids: list[Id]

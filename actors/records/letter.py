@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,10 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
     body: str
     actor_id: str | None
     created_at: int
+
+
+Item = tuple[ItemRow, str | None]
+"""An item, and the present name of the one who caused it."""
 
 
 class ThreadRow(msgspec.Struct, frozen=True):
@@ -116,23 +121,26 @@ class LetterRecords:
         )
         return [(row["id"], row["thread"]) for row in rows]
 
-    async def close(self, id: str, now: int) -> LetterRow | None:
-        """A letter that takes nothing in any more; None when there is none."""
-        row = await self._session.row(
-            f"update letter set closed_at = coalesce(closed_at, $2) where id = $1 returning {', '.join(_LETTER)}",  # noqa: S608 # names from code
-            id,
+    async def close(self, ids: Sequence[str], now: int) -> list[LetterRow]:
+        """Those letters, as far as there are any; they take nothing in any more."""
+        rows = await self._session.fetch(
+            f"update letter set closed_at = coalesce(closed_at, $2) where id = any($1) returning {', '.join(_LETTER)}",  # noqa: S608 # names from code
+            ids,
             now,
         )
-        return LetterRow(**row) if row else None
+        return [LetterRow(**row) for row in rows]
 
-    async def items(self, letter_id: str) -> Sequence[tuple[ItemRow, str | None]]:
-        """What is in a letter, oldest first, each with the present name of the one who caused it."""
+    async def items(self, letter_ids: Sequence[str]) -> Mapping[str, Sequence[Item]]:
+        """What is in each letter, oldest first."""
         rows = await self._session.fetch(
             f"select {', '.join(f'i.{column}' for column in _ITEM)}, a.name as actor_name"  # noqa: S608 # names from code
-            " from letter_item i left join person a on a.id = i.actor_id where i.letter_id = $1 order by i.id",
-            letter_id,
+            " from letter_item i left join person a on a.id = i.actor_id where i.letter_id = any($1) order by i.id",
+            letter_ids,
         )
-        return [_item(row) for row in rows]
+        found = defaultdict[str, list[Item]](list)
+        for row in rows:
+            found[row["letter_id"]].append(_item(row))
+        return found
 
     async def forget(self, before: int) -> None:
         """Delete letters that went before that, and threads that none was added to since."""
@@ -150,6 +158,6 @@ class LetterRecords:
         await self._session.execute("delete from letter_thread where user_id = $1", user_id)
 
 
-def _item(row: Mapping[str, Any]) -> tuple[ItemRow, str | None]:
+def _item(row: Mapping[str, Any]) -> Item:
     *columns, actor_name = row.values()
     return ItemRow(**dict(zip(_ITEM, columns, strict=True))), actor_name

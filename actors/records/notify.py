@@ -108,19 +108,24 @@ class NotifyRecords:
         return bool(kept)
 
     async def recipient(self, id: str) -> Recipient | None:
-        row = await self._session.row(
-            "select name, active, email, email_verified, locale, phone from person where id = $1", id
+        return (await self.recipients([id])).get(id)
+
+    async def recipients(self, ids: Sequence[str]) -> dict[str, Recipient]:
+        """Those among them who are known."""
+        rows = await self._session.fetch(
+            "select id, name, active, email, email_verified, locale, phone from person where id = any($1)", ids
         )
-        if row is None:
-            return None
-        return Recipient(
-            name=row["name"],
-            active=bool(row["active"]),
-            email=row["email"],
-            email_verified=bool(row["email_verified"]),
-            locale=row["locale"],
-            phone=row["phone"],
-        )
+        return {
+            row["id"]: Recipient(
+                name=row["name"],
+                active=bool(row["active"]),
+                email=row["email"],
+                email_verified=bool(row["email_verified"]),
+                locale=row["locale"],
+                phone=row["phone"],
+            )
+            for row in rows
+        }
 
     # ------------------------------------------------------------------------------------ notifications
 
@@ -166,15 +171,23 @@ class NotifyRecords:
 
     # ------------------------------------------------------------------------------------ mails
 
-    async def mail_begins(self, id: str, now: int) -> None:
-        """A mail is about to be handed over; its attempts are counted."""
-        await self._session.execute(
-            "insert into mail (id, status, attempt, changed_at) values ($1, 'sending', 1, $2)"
-            " on conflict (id) do update set status = 'sending', attempt = mail.attempt + 1,"
-            " changed_at = excluded.changed_at",
-            id,
+    async def mails_begin(self, ids: Sequence[str], now: int) -> set[str]:
+        """Mails are about to be handed over; the attempts of each are counted.
+
+        :returns: those that the server has not taken in an attempt before.
+        """
+        known = {row["id"] for row in await self._session.fetch("select id from mail where id = any($1)", ids)}
+        again = await self._session.fetch(
+            "update mail set status = 'sending', attempt = attempt + 1, changed_at = $2"
+            " where id = any($1) and status <> 'sent' returning id",
+            sorted(known),
             now,
         )
+        fresh = set(ids) - known
+        await self._session.insert(
+            "mail", ("id", "status", "attempt", "changed_at"), [(id, "sending", 1, now) for id in sorted(fresh)]
+        )
+        return fresh | {row["id"] for row in again}
 
     async def mail_sent(self, id: str, now: int) -> None:
         """The server has taken it."""

@@ -17,13 +17,17 @@ class Texts:
     async def begin(self, id: str, number: str, now: int, *, per_day: int) -> bool:
         """A text message is about to be handed over; its attempts are counted, and once the message itself.
 
-        False: `per_day` have gone to that number on this day (UTC).
+        False: the provider has it from an attempt before, or `per_day` have gone to that number on this day (UTC).
         """
-        again = await self._session.execute(
-            "update text_message set status = 'sending', attempt = attempt + 1, changed_at = $2 where id = $1", id, now
-        )
-        if again:
-            return True
+        known = await self._session.row("select status from text_message where id = $1", id)
+        if known is not None:
+            again = await self._session.execute(
+                "update text_message set status = 'sending', attempt = attempt + 1, changed_at = $2"
+                " where id = $1 and status <> 'sent'",
+                id,
+                now,
+            )
+            return bool(again)
         counted = per_day > 0 and await self._session.execute(
             "insert into text_count (number, day, count) values ($1, $2, 1)"
             " on conflict (number, day) do update set count = text_count.count + 1 where text_count.count < $3",

@@ -170,13 +170,16 @@ async def test_a_queue_before_a_silent_server_is_gone_after_one_time_out(port: i
     mailer = connect.mailer(Settings(mail_url=f"smtp://127.0.0.1:{port}?command_timeout_s=0.3"))
     postman, inbox = Postman(mailer), Inbox()
     inbox.delay_s = 1.0
+
+    async def written() -> None: ...
+
     mails = [Mail(str(number), "ada@example.org", "Hello", "Hello") for number in range(20)]
     async with smtp_server(inbox, port):
         begun = time.monotonic()
-        results = await asyncio.gather(*map(postman.send, mails), return_exceptions=True)
+        results = await asyncio.gather(*(postman.send(mail, written) for mail in mails), return_exceptions=True)
         assert {type(result) for result in results} == {MailerAway}
         assert time.monotonic() - begun < 1
         inbox.delay_s = 0.0
-        await asyncio.gather(*map(postman.send, mails))
+        await asyncio.gather(*(postman.send(mail, written) for mail in mails))
         assert len(message_ids(inbox)) == 20
     await mailer.close()
