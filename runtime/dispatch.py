@@ -26,6 +26,7 @@ from runtime.contexts import Contexts
 from runtime.dead_letters import DeadLetters
 from runtime.errors import ConnectionLost, ContractError, Kind, Refusal, StoreAway, Throttled
 from runtime.keys import Sealer
+from runtime.lease import LEASE_MS, keeping
 from runtime.message import Envelope, Failed, decoder
 from runtime.outgoing import emitted, outgoing
 from runtime.parking import Parking, unparked
@@ -37,9 +38,6 @@ from runtime.verdict import Received, Settle, Verdict, kept, outcome, word
 
 Result = TypeVar("Result")
 
-OUTSIDE_LEASE_MS = 60_000
-"""How long work outside a transaction may take before another replica takes it up."""
-
 RACES = 8
 """Tries of a message that nobody waits for, while other transactions keep being first."""
 
@@ -50,6 +48,7 @@ class Dispatch:
     :param offer: takes the outbox rows of a commit, to publish them right away.
     :param beat: lets the actor's watchers know how things stand now.
     :param report: is told of what a handler raised that was no verdict; the log, by default.
+    :param lease_ms: of work outside a transaction.
     """
 
     def __init__(
@@ -65,6 +64,7 @@ class Dispatch:
         new_id: Callable[[], str] | None = None,
         seams: Seams | None = None,
         report: Callable[[BaseException], None] | None = None,
+        lease_ms: int = LEASE_MS,
     ) -> None:
         self.actor = actor
         self.store = store
@@ -78,6 +78,7 @@ class Dispatch:
         self._new_id = new_id or Ids(clock)
         self._seams = seams or Seams("")
         self._report = report or self._log
+        self._lease_ms = lease_ms
         self.parking = Parking(
             actor.name, store, self.table, sealer=self.sealer, metrics=metrics, new_id=self._new_id, report=self._report
         )
@@ -298,16 +299,15 @@ class Dispatch:
 
     async def _outside(self, handler: Handler, received: Received, message: Any) -> Verdict:
         """Claim (committed) → work → finish, in a second transaction."""
-        claim = claim_of(received.envelope)
-        lease = os.urandom(8).hex()
+        claim, lease = claim_of(received.envelope), os.urandom(8).hex()
         self._seams.at("before", handler.type)
-        claimed = await self.store.claim(claim, lease, lease_ms=OUTSIDE_LEASE_MS)
-        if claimed is not None:
+        if (claimed := await self.store.claim(claim, lease, lease_ms=self._lease_ms)) is not None:
             for id in unparked(received, claimed):
                 await self.store.unpark(id)
             return self._replies.known(received.envelope, claimed)
         try:
-            return await self._work(handler, received, message, lease)
+            async with keeping(self.store, claim.id, lease, lease_ms=self._lease_ms):
+                return await self._work(handler, received, message, lease)
         except Refusal as refusal:
             return await self._refused(handler, received, refusal, lease)
         except BaseException:

@@ -501,6 +501,11 @@ class Store(Protocol):
         """Claim an id across transactions (committed), for work that must not hold one. A lapsed lease is taken."""
         ...
 
+    async def prolong(self, id: str, lease: str, *, lease_ms: int) -> bool:
+        """Let a lease end `lease_ms` from now, also one that has lapsed and that nobody took. False: it is no longer
+        ours, or settled."""
+        ...
+
     async def release(self, id: str, lease: str) -> None:
         """Give a lease back, unsettled: the id is free again."""
         ...

@@ -262,6 +262,10 @@ class Tables(ABC):
                     return found
             # another took it after `begin` had looked: the next look finds who
 
+    async def prolong(self, id: str, lease: str, *, lease_ms: int) -> bool:
+        sql = "update inbox set leased_until = now_ms() + $3 where id = $1 and lease = $2 and settled_at is null"
+        return await self.writer.execute(sql, id, lease, lease_ms) == 1
+
     async def release(self, id: str, lease: str) -> None:
         await self.writer.execute("delete from inbox where id = $1 and lease = $2 and settled_at is null", id, lease)
 
@@ -313,16 +317,14 @@ class Tables(ABC):
     async def history(self, request_id: str) -> History:
         handled = await self.writer.fetch(_HANDLED, request_id)
         unsent = await self.writer.fetch(_UNSENT, request_id)
-        parked = await self.writer.fetch(_WAITING, request_id)
         return History(
             [Handled(row["id"], about(row), row["reply"], row["settled_at"]) for row in handled],
             [outgoing(row) for row in unsent],
-            [parked_row(row) for row in parked],
+            [parked_row(row) for row in await self.writer.fetch(_WAITING, request_id)],
         )
 
     async def counts(self) -> Mapping[str, int]:
-        (row,) = await self.writer.fetch(_COUNTS)
-        return row
+        return (await self.writer.fetch(_COUNTS))[0]
 
     async def beat(self, instance: str, *, in_flight: int) -> None:
         await self.writer.execute("delete from instance where seen_at < now_ms() - 60000")

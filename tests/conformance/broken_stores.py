@@ -88,6 +88,13 @@ class ReleasingAll(SqliteStore):
         await self.writer.execute("delete from inbox where id = $1", id)
 
 
+class ProlongingNothing(SqliteStore):
+    """Says that a lease goes on, and lets it lapse."""
+
+    async def prolong(self, id: str, lease: str, *, lease_ms: int) -> bool:
+        return True
+
+
 class LosingOutgoing(SqliteStore):
     """Keeps the outbox only as long as the process lives."""
 
@@ -222,6 +229,7 @@ BROKEN: dict[type[SqliteStore], tuple[str, ...]] = {
         "a_parked_envelope_whose_lease_lapsed_is_leased_again",
     ),
     ReleasingAll: ("a_released_id_is_free", "what_is_settled_is_not_released"),
+    ProlongingNothing: ("a_prolonged_lease_is_not_taken", "what_is_another_s_or_settled_is_not_prolonged"),
     LosingOutgoing: ("outgoing_rows_stay_until_they_are_deleted",),
     LeasingOutgoingTwice: ("no_outgoing_row_goes_to_two",),
     LeasingParkedTwice: ("no_parked_envelope_goes_to_two", "a_parked_envelope_is_leased_when_due_and_counted"),

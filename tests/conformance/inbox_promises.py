@@ -188,6 +188,29 @@ async def promise_a_lapsed_lease_that_nobody_took_is_still_its_holders(world: Wo
     assert await claimed(store) == Saved(b"late", b"hash")
 
 
+async def promise_a_prolonged_lease_is_not_taken(world: World) -> None:
+    store, other = await world.store(), await world.store()
+    await store.claim(X, "mine", lease_ms=0)
+    assert not await other.prolong("x", "theirs", lease_ms=LONG)
+    assert await store.prolong("x", "mine", lease_ms=LONG)
+    assert await other.claim(X, "theirs", lease_ms=LONG) == Busy()
+    async with store.transaction() as transaction:
+        assert await transaction.resume("x", "mine")
+
+
+async def promise_what_is_another_s_or_settled_is_not_prolonged(world: World) -> None:
+    store, other = await world.store(), await world.store()
+    await store.claim(X, "mine", lease_ms=0)
+    await other.claim(X, "theirs", lease_ms=LONG)
+    assert not await store.prolong("x", "mine", lease_ms=LONG)
+    async with other.transaction() as transaction:
+        await transaction.resume("x", "theirs")
+        await transaction.finish([Settled(X, b"reply")], [], lease_ms=LONG)
+    assert not await other.prolong("x", "theirs", lease_ms=LONG)
+    assert not await store.prolong("unknown", "mine", lease_ms=LONG)
+    assert await claimed(store) == Saved(b"reply", b"hash")
+
+
 async def promise_a_released_id_is_free(world: World) -> None:
     store = await world.store()
     await store.claim(X, "mine", lease_ms=LONG)

@@ -8,6 +8,7 @@ from typing import Any
 from runtime.context import Ids
 from runtime.dispatch import Dispatch
 from runtime.keys import derive
+from runtime.lease import LEASE_MS
 from runtime.message import (
     Caller,
     Envelope,
@@ -58,7 +59,7 @@ def envelope(
 class House:
     """A dispatch over a store; `replica` makes another one over the same."""
 
-    def __init__(self, store: Store, actor: CounterActor | None = None) -> None:
+    def __init__(self, store: Store, actor: CounterActor | None = None, *, lease_ms: int = LEASE_MS) -> None:
         self.store = store
         self.actor = actor or CounterActor()
         self.metrics = Metrics()
@@ -73,6 +74,7 @@ class House:
             offer=self.offered.extend,
             beat=self._beat,
             report=self.failures.append,
+            lease_ms=lease_ms,
         )
 
     def _beat(self) -> None:

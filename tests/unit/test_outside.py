@@ -135,6 +135,24 @@ async def test_one_whose_lease_was_taken_over_finishes_nothing(house: House) -> 
     assert await house.total("a") == 1
 
 
+async def test_whoever_is_slow_keeps_its_lease_while_it_is_at_work(house: House) -> None:
+    event = envelope(Mailed(name="a"))
+    slow, other = House(house.store, house.actor, lease_ms=60), house.replica()
+    verdicts: list[Verdict] = []
+
+    async def during(name: str) -> None:
+        ends = asyncio.get_running_loop().time() + 0.4  # several leases
+        while asyncio.get_running_loop().time() < ends:
+            verdicts.append(await other.one(event))
+            await asyncio.sleep(0.02)
+
+    house.actor.during = during
+    assert await slow.one(event) is Settle.DONE
+    assert set(verdicts) == {Settle.HOLD}
+    assert await other.one(event) is Settle.DONE
+    assert await house.total("mailed a") == 1
+
+
 async def test_an_event_whose_lease_is_of_a_dead_process_is_held_and_not_lost(house: House) -> None:
     event = envelope(Mailed(name="a"))
     assert await house.store.claim(Claim(event.id), "of a dead process", lease_ms=60_000) is None
