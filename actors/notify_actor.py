@@ -27,6 +27,7 @@ from actors.records.news import Happening, News
 from actors.records.notify import NotifyRecords
 from runtime.actor import Actor, handles
 from runtime.context import Context
+from runtime.errors import MailerAway, TexterAway
 from runtime.keys import Sealer
 from runtime.message import Event
 from runtime.ports import Mailer, Poster, Texter
@@ -60,8 +61,10 @@ class NotifyActor(People, Inbox, Mails, TextMessages, Live, Webhooks, Deliveries
         self, *, settings: NotifySettings, mailer: Mailer, texter: Texter, sealer: Sealer, poster: Poster
     ) -> None:
         self._letters = Letters(settings.origin)
-        self._postman = Postman(mailer)
+        self._mailer = mailer
+        self._mail_out = Postman(mailer.send, MailerAway)
         self._texter = texter
+        self._texts_out = Postman(texter.send, TexterAway)
         self._texts_per_day = settings.sms_per_day
         self._sealer = sealer
         self._poster = poster

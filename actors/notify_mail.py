@@ -24,7 +24,7 @@ from runtime.errors import MailerAway, MessageError, NotFound, StoreAway, Unavai
 from runtime.keys import Sealer
 from runtime.message import Tick, encode
 from runtime.policy import PATIENT
-from runtime.ports import Mail, Raced
+from runtime.ports import Mail, Mailer, Raced
 
 LETTERS: Final = 500
 """That are sent on their way in one transaction, at most."""
@@ -47,7 +47,8 @@ class Mails:
     next one's turn: a crash sends one double at most."""
 
     _letters: Letters
-    _postman: Postman
+    _mailer: Mailer
+    _mail_out: Postman[Mail]
     _sealer: Sealer
 
     @handles(outside=True, retry=PATIENT)
@@ -71,7 +72,7 @@ class Mails:
     @handles(outside=True, retry=PATIENT)
     async def forget_mail(self, command: ForgetMail, ctx: OutsideContext[NotifyRecords]) -> None:
         """What an embedded mailer keeps in files."""
-        await self._postman.forget(command.email)
+        await self._mailer.forget(command.email)
 
     @every(seconds=5)
     async def send_due(self, tick: Tick, ctx: Context[NotifyRecords]) -> None:
@@ -214,7 +215,7 @@ class Mails:
             await self._send(mail, ctx)
 
     async def _send(self, mail: Mail, ctx: OutsideContext[NotifyRecords]) -> None:
-        await self._postman.send(mail, lambda: ctx.record(lambda records: records.mail_sent(mail.id, ctx.now)))
+        await self._mail_out.send(mail, lambda: ctx.record(lambda records: records.mail_sent(mail.id, ctx.now)))
         ctx.note(f"mail {mail.id} handed over")  # its subject names people, and notes outlive them
 
 

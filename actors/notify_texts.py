@@ -13,6 +13,7 @@ from actors.contracts.notify_text import ForgetText, SendText
 from actors.letters import one_line
 from actors.notify_telling import DEFAULTS, ways_of
 from actors.phrases import title
+from actors.postman import Postman
 from actors.records.letter import LetterRow
 from actors.records.notify import NotifyRecords
 from runtime.actor import Actor, every, handles
@@ -31,10 +32,11 @@ LONGEST: Final = 160
 class TextMessages(Actor[NotifyRecords]):
     """Sends text messages, each once but after a crash, and no more to a number than a day's share.
 
-    The whole sets `_texter` and `_texts_per_day`.
+    The whole sets what it works with.
     """
 
     _texter: Texter
+    _texts_out: Postman[Text]
     _texts_per_day: int
 
     @handles(outside=True, retry=PATIENT)
@@ -53,8 +55,7 @@ class TextMessages(Actor[NotifyRecords]):
         if not mine:
             ctx.note("no text message: it went before, or its number has had the share of today")
             return
-        await self._texter.send(text)
-        await ctx.record(lambda records: records.texts.sent(text.id, ctx.now))
+        await self._texts_out.send(text, lambda: ctx.record(lambda records: records.texts.sent(text.id, ctx.now)))
         ctx.note(f"text message {text.id} handed over")
 
     @handles(outside=True, retry=PATIENT)

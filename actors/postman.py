@@ -1,39 +1,41 @@
-"""Handing mail to the mailer, so that a server that is away holds nobody up."""
+"""Handing letters to the server that carries them, so that one that is away holds nobody up."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
-from runtime.errors import MailerAway
-from runtime.ports import Mail, Mailer
+from runtime.errors import Unavailable
+
+Letter = TypeVar("Letter")
 
 
-class Postman:
-    """One mail at a time. Whoever waited while the server turned out to be away need not find out by themselves: a
-    queue before a silent server is gone after one time-out, and no lease runs out in it."""
+class Postman(Generic[Letter]):
+    """One letter at a time. Whoever waited while the server turned out to be away need not find out by themselves: a
+    queue before a silent server is gone after one time-out.
 
-    def __init__(self, mailer: Mailer) -> None:
-        self._mailer = mailer
+    :param hand_over: raises `away` when the server does not take it now, and anything else for the letter's own fault.
+    """
+
+    def __init__(self, hand_over: Callable[[Letter], Awaitable[None]], away: type[Unavailable]) -> None:
+        self._hand_over = hand_over
+        self._away = away
         self._turn = asyncio.Lock()
         self._failures = 0
 
-    async def forget(self, address: str) -> None:
-        """:raises MailerAway: try later."""
-        await self._mailer.forget(address)
-
-    async def send(self, mail: Mail, record: Callable[[], Awaitable[None]]) -> None:
-        """:param record: writes down that the server has it, before the next one's turn: so a crash finds one mail at
+    async def send(self, letter: Letter, record: Callable[[], Awaitable[None]]) -> None:
+        """:param record: writes down that the server has it, before the next one's turn: so a crash finds one letter at
             most of which that is not known.
-        :raises MailerAway: try later. :raises Invalid: never.
+        :raises Unavailable: `away`: try later.
         """
         failures = self._failures
         async with self._turn:
             if failures != self._failures:
-                raise MailerAway("the mail server went away while this one waited")
+                raise self._away("the server went away while this one waited")
             try:
-                await self._mailer.send(mail)
-            except MailerAway:
+                await self._hand_over(letter)
+            except self._away:
                 self._failures += 1
                 raise
             await record()

@@ -168,7 +168,7 @@ async def test_f39_mail_waits_for_the_event_of_its_owners_account(stage: Stage, 
 
 async def test_a_queue_before_a_silent_server_is_gone_after_one_time_out(port: int) -> None:
     mailer = connect.mailer(Settings(mail_url=f"smtp://127.0.0.1:{port}?command_timeout_s=0.3"))
-    postman, inbox = Postman(mailer), Inbox()
+    postman, inbox = Postman(mailer.send, MailerAway), Inbox()
     inbox.delay_s = 1.0
 
     async def written() -> None: ...

@@ -46,8 +46,12 @@ class Provider:
         if not re.fullmatch(r"\+[1-9][0-9]{1,14}", form.get("To", "")) or not 0 < len(form.get("Body", "")) <= 1600:
             self.wrong.append("To or Body")
         self.received.append(form)
+        self.taken()
         message = {"sid": "SM" + "0" * 32, "status": "queued", "to": form.get("To"), "body": form.get("Body")}
         return web.json_response(message, status=201)
+
+    def taken(self) -> None:
+        """A message has arrived, and is not answered yet."""
 
     def _refused(self, request: web.Request) -> web.Response | None:
         if self.body is not None:
@@ -66,9 +70,9 @@ def _error(status: int, code: int, message: str) -> web.Response:
 
 
 @asynccontextmanager
-async def twilio_server() -> AsyncIterator[Provider]:
+async def twilio_server(provider: Provider | None = None) -> AsyncIterator[Provider]:
     """One that listens; it fails the test when a request was not as documented."""
-    provider = Provider()
+    provider = provider or Provider()
     app = web.Application()
     app.router.add_get("/2010-04-01/Accounts/{sid}.json", provider.account)
     app.router.add_post("/2010-04-01/Accounts/{sid}/Messages.json", provider.messages)
