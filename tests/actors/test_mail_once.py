@@ -21,12 +21,13 @@ from config.settings import Settings
 from runtime import connect
 from runtime.dispatch import Dispatch
 from runtime.keys import Sealer
-from runtime.message import Command, Envelope, encode, wire_name
+from runtime.message import Command, Envelope, Event, encode, wire_name
 from runtime.telemetry import Metrics
 from runtime.testing import Stage
 from runtime.verdict import Received, Settle, Verdict
 from tests.actors.conftest import schemas
 from tests.conformance.smtp_server import Inbox, smtp_server
+from tests.sql import sql
 from tests.unit.message_examples import example
 
 KEY = b"a key of the tests"
@@ -100,7 +101,7 @@ async def test_a_mail_that_went_is_not_sent_again_when_the_database_does_not_tak
     stage: Stage, port: int, postgres_url: str, table: str
 ) -> None:
     dispatch = stage.dispatches["notify"]
-    row = await dispatch.store.reader.row("select current_schema() as name")
+    row = await sql(dispatch.store.reader).row("select current_schema() as name")
     assert row is not None
     inbox = Locking(postgres_url, f"{row['name']}.{table}")
     async with smtp_server(inbox, port):
@@ -148,11 +149,12 @@ async def letters(stage: Stage, *names: str) -> list[str]:
         told = example(TaskAssigned)
         task = msgspec.structs.replace(told.task, id=str(uuid.uuid4()), title=f"For {name}")
         assigned = msgspec.structs.replace(told, task=task, assignee_id=person.id, actor_id=None, imported=False)
-        for event in (UserCreated(person=person, contact=contact), assigned):
+        events: list[Event] = [UserCreated(person=person, contact=contact), assigned]
+        for event in events:
             sent = Envelope(str(uuid.uuid4()), wire_name(type(event)), "", encode(event))
             assert await verdict(dispatch, sent) is Settle.DONE
     stage._offered.clear()
-    return [row["id"] for row in await dispatch.store.reader.fetch("select id from letter order by id")]
+    return [row["id"] for row in await sql(dispatch.store.reader).fetch("select id from letter order by id")]
 
 
 async def test_f37_of_several_in_one_message_one_that_is_refused_holds_up_nobody(stage: Stage, port: int) -> None:
@@ -174,7 +176,7 @@ async def test_f35_of_several_in_one_message_each_goes_later_once(stage: Stage, 
     await stage.given(SendMails(letter_ids=ids))
     assert (await store.counts())["parked"] == 3
     async with store.transaction() as transaction:
-        await transaction.execute("update parked set due_at = 0")
+        await sql(transaction).execute("update parked set due_at = 0")
     async with smtp_server(inbox, port):
         await stage.drain()
     assert sorted(subjects(inbox).values()) == [1] * 3
