@@ -32,7 +32,7 @@ from actors.records.task_row import Seen
 from actors.requests import caller_of
 from actors.task_batches import Batches
 from actors.task_calendar import Calendars, CalendarSettings
-from actors.task_changes import change_task, tell_of_changes
+from actors.task_changes import Wish, change_tasks, tell_of_changes
 from actors.task_comments import Comments
 from actors.task_creation import create_tasks
 from actors.task_deletion import delete_tasks
@@ -200,10 +200,11 @@ class TaskActor(
         finally:
             self._turns.release()
 
-    @handles
-    async def update(self, command: UpdateTask, ctx: Context[TaskRecords]) -> Task:
-        """Change fields of a task; see `change_task` for what is refused and emitted."""
-        return await change_task(command.id, lambda task: command, ctx, if_match=command.if_match)
+    @handles(many=True)
+    async def update(self, commands: Sequence[UpdateTask], ctx: ManyContext[TaskRecords]) -> list[Task | Refusal]:
+        """Change fields of tasks; see `change_tasks` for what is refused and emitted."""
+        wishes = [Wish.of(command, each) for command, each in zip(commands, ctx.each, strict=True)]
+        return await change_tasks(wishes, ctx.records)
 
     @handles
     async def delete(self, command: DeleteTask, ctx: Context[TaskRecords]) -> None:

@@ -40,7 +40,7 @@ async def link(
     for each, one, other in pairs:
         if each.kind == "parent":
             free = one.import_id == import_id and rows[one.task_id].parent_id is None
-            if free and one.task_id not in await records.ancestors(other.task_id):
+            if free and one.task_id not in await records.above([other.task_id]):
                 wishes.setdefault(one.task_id, _Wish()).parent_id = other.task_id
         elif import_id in (one.import_id, other.import_id):
             await _relate(each, one.task_id, other.task_id, rows, wishes, records)

@@ -19,7 +19,6 @@ from actors.contracts.task_batch import (
     OperationProblem,
 )
 from actors.records.task import TaskRecords
-from actors.records.task_row import TaskRow
 from actors.requests import caller_of
 from actors.task_changes import Wish, change_tasks
 from actors.task_creation import create_tasks
@@ -53,8 +52,8 @@ class Batches(Limited):
         read = [_read(operation) for operation in command.operations]
         await _lock(read, ctx)
         results: list[BatchResult] = []
-        for _, run in groupby(enumerate(read), _together):
-            results += await _done([each for _, each in run], self._quotas, ctx)
+        for _, run in groupby(read, type):  # those with the same answer, one after the other, are done at once
+            results += await _done(list(run), self._quotas, ctx)
         return BatchResults(results=results)
 
 
@@ -99,15 +98,6 @@ async def _lock(read: Sequence[Single | Refusal], ctx: Context[TaskRecords]) -> 
     await ctx.records.projects.lock(projects)
 
 
-def _together(numbered: tuple[int, Single | Refusal]) -> tuple[type[Any], int]:
-    """Those with the same answer, one after the other, are done at once.
-
-    A task that gets a parent is changed alone: whether that makes a circle depends on all that came before.
-    """
-    n, each = numbered
-    return type(each), n if isinstance(each, UpdateTask) and isinstance(each.parent_id, str) else -1
-
-
 async def _done(run: Sequence[Single | Refusal], quotas: Quotas, ctx: Context[TaskRecords]) -> list[BatchResult]:
     """:param run: all of one type."""
     creations = [each for each in run if isinstance(each, CreateTask)]
@@ -116,18 +106,12 @@ async def _done(run: Sequence[Single | Refusal], quotas: Quotas, ctx: Context[Ta
         return [_result(each, 201) for each in await create_tasks(creations, quotas, many)]
     changes = [each for each in run if isinstance(each, UpdateTask)]
     if changes:
-        return [_result(each, 200) for each in await change_tasks([_wish(each) for each in changes], ctx)]
+        wishes = [Wish.of(each, ctx) for each in changes]
+        return [_result(each, 200) for each in await change_tasks(wishes, ctx.records)]
     deletions = [each for each in run if isinstance(each, DeleteTask)]
     if deletions:
         return [_result(each, 204) for each in await delete_tasks(deletions, ctx)]
     return [_result(each, 0) for each in run if isinstance(each, Refusal)]
-
-
-def _wish(change: UpdateTask) -> Wish:
-    def wanted(task: TaskRow) -> UpdateTask:
-        return change
-
-    return Wish(change.id, wanted)
 
 
 def _result(answer: Task | Refusal | None, status: int) -> BatchResult:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ from actors.task_mentions import Known, Mentions
 from actors.task_places import position
 from actors.task_reminders import change_reminders, set_reminders
 from actors.task_rights import WRITERS, check_kept, forbidden, no_task
-from actors.task_series import Follower, following_row, in_zone, settled
+from actors.task_series import Follower, following_row, in_zones, settled
 from runtime.context import Context
 from runtime.errors import Conflict, Refusal
 
@@ -30,66 +31,89 @@ class Wish(NamedTuple):
     """What someone wants of a task.
 
     :ivar wanted: from the task as it is to what it should be; asked again when someone else was faster. May refuse.
+    :ivar ctx: of whoever wants it; all that are wished together share a transaction.
     """
 
     id: str
     wanted: Callable[[TaskRow], UpdateTask]
+    ctx: Context[TaskRecords]
     if_match: Versions = None
+
+    @classmethod
+    def of(cls, command: UpdateTask, ctx: Context[TaskRecords]) -> Wish:
+        return cls(command.id, lambda task: command, ctx, command.if_match)
+
+
+class Step(NamedTuple):
+    """What became of a task, in what fields, and by whom."""
+
+    ctx: Context[TaskRecords]
+    was: Task
+    now: Task
+    changed: Sequence[str]
+
+
+class Following(NamedTuple):
+    """A task that has just reached `done`, what follows it, and by whom."""
+
+    task: TaskRow
+    follower: Follower
+    ctx: Context[TaskRecords]
 
 
 async def change_task(
     id: str, wanted: Callable[[TaskRow], UpdateTask], ctx: Context[TaskRecords], *, if_match: Versions = None
 ) -> Task:
     """Change fields of a task; see `change_tasks`. Raises what that refuses."""
-    (answer,) = await change_tasks([Wish(id, wanted, if_match)], ctx)
+    (answer,) = await change_tasks([Wish(id, wanted, ctx, if_match)], ctx.records)
     if isinstance(answer, Refusal):
         raise answer
     return answer
 
 
-async def change_tasks(wishes: Sequence[Wish], ctx: Context[TaskRecords]) -> list[Task | Refusal]:
+async def change_tasks(wishes: Sequence[Wish], records: TaskRecords) -> list[Task | Refusal]:
     """Change fields of tasks, one after the other; without a difference nothing happens.
 
     Refuses `task.not_found`, `auth.forbidden`, `task.deleted`, `request.precondition_failed`, `task.parent_cycle` and
     ids that the project does not have, and what cannot recur; emits TaskUpdated, TaskAssigned and TaskCompleted, and
     TaskCreated for the next one of a series.
     """
-    caller = caller_of(ctx)
     answers: dict[int, Task | Refusal] = {}
     while len(answers) < len(wishes):
         waiting = {n: wish for n, wish in enumerate(wishes) if n not in answers}
-        found = await ctx.records.seen({(wish.id, caller) for wish in waiting.values()})
-        seen = {each.task.id: each for each in found.values()}
-        attempt = _Attempt(seen, ctx)
+        attempt = _Attempt(await records.seen({_asked(wish) for wish in waiting.values()}), records)
         made = await attempt.make(waiting)
-        changes = [(each.task, attempt.present[id]) for id, each in seen.items() if attempt.present[id] != each.task]
-        written = await ctx.records.change(changes) if changes else set()
+        changes = [(was, attempt.present[id]) for id, was in attempt.before.items() if attempt.present[id] != was]
+        written = await records.change(changes) if changes else set()
         raced = {was.id for was, _ in changes} - written  # someone else was faster: look at what they made of it
         answers |= {n: answer for n, answer in made.items() if wishes[n].id not in raced}
-        for was, now in changes:
-            if was.id in written:
-                await change_reminders(was, now, ctx)
-        await tell_of_changes([step for step in attempt.steps if step[1].id in written], ctx)
-        for task, follower in attempt.followers:
-            if task.id in written:
-                await add_follower(task, follower, ctx)
+        await change_reminders([each for each in changes if each[0].id in written], wishes[0].ctx)
+        await tell_of_steps([step for step in attempt.steps if step.now.id in written], records)
+        await add_followers([each for each in attempt.followers if each.task.id in written], records)
     return [answers[n] for n in range(len(wishes))]
+
+
+def _asked(wish: Wish) -> tuple[str, str]:
+    return wish.id, caller_of(wish.ctx)
 
 
 class _Attempt:
     """What becomes of tasks, if nobody else changes them meanwhile.
 
-    :ivar present: each task as it is after what was wished until now.
-    :ivar steps: (was, is, changed fields) of each wish that makes a difference.
-    :ivar followers: tasks that were completed, with the next of their series.
+    :ivar before: each task as it was read.
+    :ivar present: and as it is after what was wished until now.
+    :ivar steps: each wish that makes a difference.
+    :ivar followers: what follows the tasks that were completed.
     """
 
-    def __init__(self, seen: Mapping[str, Seen], ctx: Context[TaskRecords]) -> None:
-        self.present = {id: each.task for id, each in seen.items()}
-        self.steps: list[tuple[Task, Task, list[str]]] = []
-        self.followers: list[tuple[TaskRow, Follower]] = []
+    def __init__(self, seen: Mapping[tuple[str, str], Seen], records: TaskRecords) -> None:
+        self.before = {each.task.id: each.task for each in seen.values()}
+        self.present = dict(self.before)
+        self.steps: list[Step] = []
+        self.followers: list[Following] = []
         self._seen = seen
-        self._ctx = ctx
+        self._records = records
+        self._above: dict[str, str | None] = {}
 
     async def make(self, wishes: Mapping[int, Wish]) -> dict[int, Task | Refusal]:
         """The answers."""
@@ -100,60 +124,75 @@ class _Attempt:
                 commands[n] = self._command(wish)
             except Refusal as refusal:
                 answers[n] = refusal
-        known = await self._look_up(list(commands.values()), alone=len(wishes) == 1)
+        creators = [self.present[each.id].created_by for each in commands.values()]
+        commands = dict(zip(commands, await in_zones(list(commands.values()), creators, self._records), strict=True))
+        known, alone = await self._look_up(list(commands.values())), len(wishes) == 1
         for n, command in commands.items():
             try:
-                answers[n] = await self._step(command, known)
+                answers[n] = self._step(command, wishes[n], known)
             except Refusal as refusal:
                 answers[n] = refusal
+        if self.followers and alone and known is None:
+            # what they mention stays until they are there; and boards are locked before tasks
+            await self._lock(each.task.project_id for each in self.followers)
         return answers
 
     def _command(self, wish: Wish) -> UpdateTask:
-        seen = self._seen.get(wish.id)
+        seen = self._seen.get(_asked(wish))
         if seen is None:
             raise no_task()
         if seen.role not in WRITERS:
             raise forbidden()
         check_kept(seen)
-        check_match(wish.if_match, seen.task.version, "task")
         return wish.wanted(seen.task)
 
-    async def _look_up(self, commands: Sequence[UpdateTask], *, alone: bool) -> Known | None:
+    async def _look_up(self, commands: Sequence[UpdateTask]) -> Known | None:
         """What is there of all that they mention; None when they mention nothing.
 
         What is mentioned stays until it is written down, and no two changes make a circle together. Who changes several
         tasks holds their boards in any case, lest two wait for each other's.
         """
         mentions = [self._mentions(command, LISTING) for command in commands]
-        records, projects = self._ctx.records, {each.project_id for each in mentions}
-        if any(mentions) or not alone:
-            await records.projects.lock(projects)
+        if any(mentions) or len(commands) > 1:
+            await self._lock(each.project_id for each in mentions)
         if not any(mentions):
             return None
         asked = {(each.project_id, id) for each in mentions for id in each.assignee_ids}
-        return await Known.look_up(records, mentions, await records.projects.roles(asked) if asked else {})
+        parents = {each.parent_id for each in mentions if each.parent_id}
+        self._above = dict(await self._records.above(parents)) if parents else {}
+        roles = await self._records.projects.roles(asked) if asked else {}
+        return await Known.look_up(self._records, mentions, roles)
 
-    async def _step(self, command: UpdateTask, known: Known | None) -> Task:
-        before, watching = self.present[command.id], self._seen[command.id].watching
-        command = await in_zone(command, before.created_by, self._ctx.records)
-        after, changed = changed_task(command, before, self._ctx.now)
+    async def _lock(self, projects: Iterable[str]) -> None:
+        await self._records.projects.lock(set(projects))
+
+    def _step(self, command: UpdateTask, wish: Wish, known: Known | None) -> Task:
+        before, ctx = self.present[command.id], wish.ctx
+        check_match(wish.if_match, before.version, "task")
+        after, changed = changed_task(command, before, ctx.now)
         mentions = self._mentions(command, changed)
         if known is not None and mentions:
             unknown = known.refusal(mentions)
             if unknown is not None:
                 raise unknown
-            parent = mentions.parent_id
-            if parent and before.id in await self._ctx.records.ancestors(parent):
+            if before.id in self._lineage(mentions.parent_id):
                 raise Conflict("task.parent_cycle", "a task cannot be below itself")
-        after, follower = settled(after, changed, self._ctx.now)
-        if follower is not None:  # what it mentions stays until it is there; and boards are locked before tasks
-            await self._ctx.records.projects.lock([before.project_id])
-            self.followers.append((after, follower))
+        after, follower = settled(after, changed, ctx.now)
+        if follower is not None:
+            self.followers.append(Following(after, follower, ctx))
+        watching = self._seen[_asked(wish)].watching
         view = after.view(watching=watching)
         if changed:
-            self.steps.append((before.view(watching=watching), view, changed))
+            self.steps.append(Step(ctx, before.view(watching=watching), view, changed))
             self.present[command.id] = after
+            self._above[command.id] = after.parent_id
         return view
+
+    def _lineage(self, id: str | None) -> Iterator[str]:
+        """A task and those above it, as they are after what was wished until now."""
+        while id is not None:
+            yield id
+            id = self._above.get(id)
 
     def _mentions(self, command: UpdateTask, fields: Container[str]) -> Mentions:
         """The ids in these fields of a change."""
@@ -162,35 +201,49 @@ class _Attempt:
         return Mentions(self.present[command.id].project_id, assignees, labels, parent or None)
 
 
-async def add_follower(task: TaskRow, follower: Follower, ctx: Context[TaskRecords]) -> None:
-    """Make the next task of a series, last on the board, which is locked; emits TaskCreated and TaskAssigned."""
-    board = (await ctx.records.projects.reserve({task.project_id: 1}))[task.project_id]
-    place = position(board.last_place)
-    row = following_row(task, follower, id=ctx.new_id(), number=board.last_number, position=place, now=ctx.now)
-    await ctx.records.add([row])
-    await set_reminders([row], ctx)
-    await ctx.records.activity.add([tell_of_new(row.view(), ctx)])
+async def add_followers(followers: Sequence[Following], records: TaskRecords) -> None:
+    """Make the next tasks of series, each last on its board, which is locked; emits TaskCreated and TaskAssigned."""
+    if not followers:
+        return
+    coming = Counter(each.task.project_id for each in followers)
+    boards = await records.projects.reserve(coming)
+    rows, entries = [], []
+    for task, follower, ctx in followers:
+        board, behind = boards[task.project_id], coming[task.project_id] - 1
+        coming[task.project_id] = behind
+        place, number = position(board.last_place - behind), board.last_number - behind
+        row = following_row(task, follower, id=ctx.new_id(), number=number, position=place, now=ctx.now)
+        rows.append(row)
+        entries.append(tell_of_new(row.view(), ctx))
+    await records.add(rows)
+    await set_reminders(rows, followers[0].ctx)
+    await records.activity.add(entries)
 
 
 async def tell_of_changes(changes: Sequence[tuple[Task, Task, list[str]]], ctx: Context[TaskRecords]) -> None:
-    """Write down how tasks were, are now, and in what fields they differ.
+    """Write down how tasks were, are now, and in what fields they differ. Emits what `tell_of_steps` does."""
+    await tell_of_steps([Step(ctx, *each) for each in changes], ctx.records)
+
+
+async def tell_of_steps(steps: Sequence[Step], records: TaskRecords) -> None:
+    """Likewise, of what several people have changed.
 
     Emits TaskUpdated for each, and TaskAssigned and TaskCompleted where that is what happened.
     """
-    if not changes:
+    if not steps:
         return
     entries = [
         entry(ctx, now, field, getattr(was, field), getattr(now, field))
-        for was, now, changed in changes
+        for ctx, was, now, changed in steps
         for field in changed
     ]
-    await ctx.records.activity.add(entries)
-    audiences = await ctx.records.audience.of([now.id for _, now, _ in changes])
-    for was, now, changed in changes:
+    await records.activity.add(entries)
+    audiences = await records.audience.of(list({step.now.id: None for step in steps}))
+    for ctx, was, now, changed in steps:
         ctx.emit(
             TaskUpdated(
                 task=now,
-                changed=changed,
+                changed=list(changed),
                 actor_id=ctx.caller.id,
                 at=now.updated_at,
                 audience_ids=audiences[now.id],

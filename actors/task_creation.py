@@ -10,14 +10,14 @@ from actors.records.activity import Entry
 from actors.records.project import Board
 from actors.records.task import TaskRecords
 from actors.records.task_row import TaskRow
-from actors.task_changes import add_follower, tell_of_new
+from actors.task_changes import Following, add_followers, tell_of_new
 from actors.task_fields import new_task, refusal_of
 from actors.task_mentions import Known, Mentions
 from actors.task_places import position
 from actors.task_quotas import Quotas
 from actors.task_reminders import set_reminders
 from actors.task_rights import WRITERS, barred
-from actors.task_series import followed, in_zone
+from actors.task_series import followed, in_zones
 from runtime.context import ManyContext
 from runtime.errors import Refusal
 
@@ -26,10 +26,7 @@ async def create_tasks(
     commands: Sequence[CreateTask], quotas: Quotas, ctx: ManyContext[TaskRecords]
 ) -> list[Task | Refusal]:
     """Put tasks into projects; see `TaskActor.create`."""
-    commands = [
-        await in_zone(command, each.caller.id, ctx.records) if command.recurrence else command
-        for command, each in zip(commands, ctx.each, strict=True)
-    ]
+    commands = await in_zones(commands, [each.caller.id for each in ctx.each], ctx.records)
     refusals = await _refusals_of(commands, ctx)
     boards = await ctx.records.projects.reserve(_coming(commands, refusals))
     boards = await _check_room(commands, refusals, boards, quotas, ctx)
@@ -54,7 +51,7 @@ async def create_tasks(
         )
         task, follower = followed(task, ctx.now) if task.status == "done" else (task, None)
         if follower is not None:
-            followers.append((task, follower, each))
+            followers.append(Following(task, follower, each))
         tasks.append(task)
         view = task.view()
         answers.append(view)
@@ -62,8 +59,7 @@ async def create_tasks(
     await ctx.records.add(tasks)
     await set_reminders(tasks, ctx)
     await ctx.records.activity.add(entries)
-    for task, follower, each in followers:
-        await add_follower(task, follower, each)
+    await add_followers(followers, ctx.records)
     return answers
 
 

@@ -15,12 +15,12 @@ from actors.records.board import Standing
 from actors.records.project import Board
 from actors.records.task import TaskRecords
 from actors.records.task_row import Seen, TaskRow, as_list, ids
-from actors.task_changes import add_follower, tell_of_changes
+from actors.task_changes import Following, add_followers, tell_of_changes
 from actors.task_fields import changed_task
 from actors.task_places import LONGEST, position, spread
 from actors.task_quotas import Limited, Quotas
 from actors.task_rights import WRITERS, check_kept, locked_tasks_for, project_for, task_for
-from actors.task_series import Follower, settled
+from actors.task_series import settled
 from runtime.actor import handles
 from runtime.context import Context
 from runtime.errors import Conflict, Fault, Invalid
@@ -88,7 +88,7 @@ async def _move_within(seen: Seen, command: MoveTask, place: str | None, ctx: Co
     view = after.view(watching=seen.watching)
     await tell_of_changes([(seen.view(), view, changed)], ctx)
     if follower is not None:
-        await add_follower(after, follower, ctx)
+        await add_followers([Following(after, follower, ctx)], ctx.records)
     return view
 
 
@@ -107,7 +107,7 @@ async def _emigrate(
     waiting = list(behind)
     while waiting:
         changes = []
-        followers = dict[str, tuple[TaskRow, Follower | None]]()
+        followers: list[Following] = []
         for was in await records.rows(waiting):
             now, changed = _moved(
                 was,
@@ -122,13 +122,12 @@ async def _emigrate(
             )
             now, follower = settled(now, changed, ctx.now)
             changes.append((was, now, changed))
-            followers[now.id] = now, follower
+            if follower is not None:
+                followers.append(Following(now, follower, ctx))
         written = await records.change([(was, now) for was, now, _ in changes])
         done = [(was.view(), now.view(), changed) for was, now, changed in changes if now.id in written]
         await tell_of_changes(done, ctx)
-        for moved, follower in map(followers.__getitem__, written):
-            if follower is not None:
-                await add_follower(moved, follower, ctx)
+        await add_followers([each for each in followers if each.task.id in written], records)
         waiting = [each for each in waiting if each not in written]  # changed by someone else since they were read
 
 

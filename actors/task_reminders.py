@@ -57,10 +57,14 @@ async def set_reminders(tasks: Iterable[TaskRow], ctx: Context[TaskRecords] | Ma
     await ctx.records.reminders.add([(task.id, at) for task in tasks for at in times(task.remind_at) if at > ctx.now])
 
 
-async def change_reminders(before: TaskRow, after: TaskRow, ctx: Context[TaskRecords]) -> None:
-    """Of a task that has changed; what stays is reminded of as it would have been."""
-    if before.remind_at == after.remind_at:
+async def change_reminders(changes: Iterable[tuple[TaskRow, TaskRow]], ctx: Context[TaskRecords]) -> None:
+    """Of tasks that have changed; what stays is reminded of as it would have been.
+
+    :param changes: how each was, and is now.
+    """
+    changed = [now for was, now in changes if was.remind_at != now.remind_at]
+    if not changed:
         return
-    was, now = set(times(before.remind_at)), set(times(after.remind_at))
-    await ctx.records.reminders.drop(after.id, sorted(was - now))
-    await ctx.records.reminders.add([(after.id, at) for at in sorted(now - was) if at > ctx.now])
+    had = await ctx.records.reminders.drop([task.id for task in changed])
+    wanted = [(task.id, at) for task in changed for at in times(task.remind_at)]
+    await ctx.records.reminders.add([each for each in wanted if each[1] > ctx.now or each in had])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Final, TypeVar
@@ -35,14 +35,20 @@ class Follower(msgspec.Struct, frozen=True):
     recurrence: str
 
 
-async def in_zone(command: Wish, creator: str | None, records: TaskRecords) -> Wish:
-    """The command, its recurrence in the time zone of the task's creator where it names none."""
-    recurrence = command.recurrence
-    if not isinstance(recurrence, NewRecurrence) or recurrence.timezone is not None:
-        return command
-    person = None if creator is None else await records.projects.person(creator)
-    zoned = msgspec.structs.replace(recurrence, timezone=person.timezone if person else "UTC")
-    return msgspec.structs.replace(command, recurrence=zoned)
+async def in_zones(commands: Sequence[Wish], creators: Sequence[str | None], records: TaskRecords) -> list[Wish]:
+    """Commands, each recurrence in the time zone of the task's creator where it names none."""
+    unzoned = {n: each for n, command in enumerate(commands) if (each := _unzoned(command.recurrence)) is not None}
+    known = {creator for n in unzoned if (creator := creators[n]) is not None}
+    zones = await records.projects.zones(known) if known else {}
+    found = list(commands)
+    for n, recurrence in unzoned.items():
+        zoned = msgspec.structs.replace(recurrence, timezone=zones.get(creators[n] or "", "UTC"))
+        found[n] = msgspec.structs.replace(found[n], recurrence=zoned)
+    return found
+
+
+def _unzoned(recurrence: object) -> NewRecurrence | None:
+    return recurrence if isinstance(recurrence, NewRecurrence) and recurrence.timezone is None else None
 
 
 def begun(recurrence: NewRecurrence) -> str:

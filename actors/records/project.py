@@ -248,6 +248,11 @@ class ProjectRecords:
         row = await self._session.row(f"select {', '.join(_PERSON)} from person where id = $1", id)  # noqa: S608 # constants
         return Person(**{**row, "active": bool(row["active"])}) if row else None
 
+    async def zones(self, ids: Collection[str]) -> Mapping[str, str]:
+        """Person → their time zone."""
+        rows = await self._session.fetch("select id, timezone from person where id = any($1)", list(ids))
+        return {row["id"]: row["timezone"] for row in rows}
+
     async def keep_person(self, person: Person) -> None:
         """Unless what is kept is newer."""
         await self._session.execute(

@@ -19,8 +19,10 @@ class ReminderRecords:
     async def add(self, reminders: Sequence[Reminder]) -> None:
         await self._session.insert("reminder", ("task_id", "at"), reminders)
 
-    async def drop(self, task_id: str, times: Sequence[int]) -> None:
-        await self._session.execute("delete from reminder where task_id = $1 and at = any($2)", task_id, times)
+    async def drop(self, task_ids: Sequence[str]) -> set[Reminder]:
+        """All of these tasks; what there was."""
+        rows = await self._session.fetch("delete from reminder where task_id = any($1) returning task_id, at", task_ids)
+        return {(row["task_id"], row["at"]) for row in rows}
 
     async def take(self, now: int, limit: int) -> list[Reminder]:
         """Some whose time has come, the longest due first; they are gone then, and nobody else has taken them."""

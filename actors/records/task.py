@@ -280,14 +280,15 @@ class TaskRecords:
         )
         return TaskRow(*row.values()) if row else None
 
-    async def ancestors(self, id: str) -> set[str]:
-        """The task itself and all above it."""
+    async def above(self, ids: Collection[str]) -> Mapping[str, str | None]:
+        """These tasks and all above them → what each is below."""
         rows = await self.session.fetch(
-            "with recursive above (id, parent_id) as (select id, parent_id from task where id = $1"
-            " union select t.id, t.parent_id from task t join above on t.id = above.parent_id) select id from above",
-            id,
+            "with recursive above (id, parent_id) as (select id, parent_id from task where id = any($1)"
+            " union select t.id, t.parent_id from task t join above on t.id = above.parent_id)"
+            " select id, parent_id from above",
+            sorted(ids),
         )
-        return {row["id"] for row in rows}
+        return {row["id"]: row["parent_id"] for row in rows}
 
     async def _add_links(self, table: str, column: str, links: Sequence[tuple[str, str]]) -> None:
         if links:
