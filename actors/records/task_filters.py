@@ -122,6 +122,8 @@ def _times(query: ListTasks) -> list[Filter]:
     ):
         if time is not None:
             text, ordered = f"{{t}}.{column} + 0 {sign} {{0}}", {column: f"{{key}} {sign} {{0}}"}
+            if column == "due_at":  # missing ones may stand at that end
+                ordered[column] += f" and {{key}} between {-LAST + 1} and {LAST - 1}"
             if column == "created_at":
                 ordered["updated_at"] = "{key} > {0}"  # nothing changes before it is made
             if column == "updated_at":

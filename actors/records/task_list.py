@@ -69,9 +69,9 @@ class Order(msgspec.Struct, frozen=True):
         """What stands behind `order by`, for the task under that name."""
         return f"{self.sql.format(t=alias)} {self.direction}, {alias}.id {self.direction}"
 
-    def beyond(self) -> str:
-        """A condition on `{t}`: it comes after the place of key `{0}` and id `{1}`."""
-        return f"({self.sql}, {{t}}.id) {'<' if self.descending else '>'} ({{0}}, {{1}})"
+    def beyond(self, place: str | None = None) -> str:
+        """A condition on `{t}`: it comes after the place of key `{0}` and id `{1}`. :param place: its own, if known."""
+        return f"({place or self.sql}, {{t}}.id) {'<' if self.descending else '>'} ({{0}}, {{1}})"
 
     def within(self) -> str:
         """Likewise: it does not."""
@@ -180,7 +180,7 @@ class _Pages:
         :param projects: only of these; empty: of those that are asked for.
         :param edge: the last place that matters.
         """
-        conditions = self._conditions()
+        conditions = self._conditions(in_order=lead is None)
         if lead is not None and lead.indexed is not None:
             conditions.add(lead.indexed, *lead.values)
         if edge is not None:
@@ -197,11 +197,13 @@ class _Pages:
                 f"(select distinct id from ({ids}) i) l left join task t on t.id = l.id and {meets}"  # noqa: S608 # likewise
                 f" left join member m on m.project_id = t.project_id and {members} where coalesce(m.role, '') <> ''"
             )
-        way = self._order.direction
+        way, behind = self._order.direction, ""
+        if lead is not None and self._after is not None:
+            behind = f"where {conditions.placed(self._order.beyond('f.place'), self._after)}".replace("{t}", "f")
         # only places are sorted, not whole rows, and those that were found do not depend on the order that is wanted
         return await self._fetch(
             f"with found as materialized (select t.id, {self._order.sql.format(t='t')} as place from {source}),"  # noqa: S608 # likewise
-            f" nearest as (select id, place from found order by place {way}, id {way} limit {self._rows})"
+            f" nearest as (select id, place from found f {behind} order by place {way}, id {way} limit {self._rows})"
             f" select {SEEN} from nearest n cross join task t cross join member m"
             " left join watcher v on v.task_id = t.id and v.user_id = m.user_id"
             " where t.id = n.id and m.project_id = t.project_id and m.user_id = $1"
@@ -246,29 +248,33 @@ class _Pages:
 
     async def _nth(self, number: int, projects: Sequence[str], limit: int) -> list[tuple[str, After]]:
         """Of each project the task with that number in the list; the nearest of these, with their projects."""
-        conditions = self._conditions()
+        conditions, place = self._conditions(), self._order.sql
         members = self._members(conditions, projects)
-        # found apart, since PostgreSQL would look for each twice: once to ask whether it has looked for it before
-        rows = await self._session.fetch(
-            f"with n as materialized (select (select x.id from task x where x.project_id = m.project_id"  # noqa: S608 # likewise
-            f" and {conditions.of('x')} order by {self._order.by('x')} limit 1 offset (select {number - 1})) as id"
-            f" from member m where {members})"
-            f" select f.project_id, f.id, {self._order.sql.format(t='f')} as place from n cross join task f"
-            f" where f.id = n.id order by {self._order.by('f')} limit {limit}",
-            *conditions.args,
+        one = (
+            f"from task x where x.project_id = m.project_id and {conditions.of('x')}"
+            f" order by {self._order.by('x')} limit 1 offset (select {number - 1})"
         )
+        if self._session.dialect == "postgresql":
+            found = f"select m.project_id, f.id, f.place from member m cross join lateral (select x.id, {place.format(t='x')} as place {one}) f where {members}"  # noqa: E501,S608 # likewise
+        else:  # it looks each up once more for its place: SQLite can ask a subquery for one value alone
+            found = f"with n as materialized (select (select x.id {one}) as id from member m where {members}) select f.project_id, f.id, {place.format(t='f')} as place from n cross join task f where f.id = n.id"  # noqa: E501,S608 # likewise
+        way = self._order.direction
+        rows = await self._session.fetch(f"{found} order by place {way}, f.id {way} limit {limit}", *conditions.args)
         return [(row["project_id"], (row["place"], row["id"])) for row in rows]
 
-    def _conditions(self) -> Conditions:
-        """All that a task must meet, behind the last one that was shown. The first argument is who asks."""
+    def _conditions(self, *, in_order: bool = True) -> Conditions:
+        """All that a task must meet. The first argument is who asks.
+
+        :param in_order: an index of the order leads to it, behind the last one that was shown; else one of a filter.
+        """
         conditions = Conditions(self._user_id)
         conditions.add("{t}.deleted_at is not null" if self._query.deleted else "{t}.deleted_at is null")
         for each in self._filters:
             if each.text:
                 conditions.add(each.text, *each.values)
-            if self._order.column in each.ordered:
+            if in_order and self._order.column in each.ordered:
                 conditions.add(each.ordered[self._order.column].replace("{key}", self._order.sql), *each.values)
-        if self._after is not None:
+        if in_order and self._after is not None:
             conditions.add(self._order.beyond(), *self._after)
         return conditions
 

@@ -1,6 +1,7 @@
 """On PostgreSQL, with many tasks: how lists and searches are looked up.
 
 `TEST_SEED_TASKS=1000000` makes as many (in 1000 projects, of which the largest has 30 %), and lets the clock judge, too.
+`TEST_SEEDED_URL` names a database with as many, from `python -m runtime seed` and vacuumed since, which takes no minutes.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ from typing import Any, Final, get_args
 import pytest
 
 from actors.contracts.task import ListTasks, Sort
-from actors.contracts.task_seed import Seed
+from actors.contracts.task_seed import SOMEBODY, Seed
 from actors.records.task_list import page
+from runtime import connect
+from runtime.context import system_clock
 from runtime.ports import Row, Session, Value
-from runtime.testing import NOON, Stage
+from runtime.testing import Stage
 from tests.actors.conftest import schemas, task_actor
 from tests.sql import sql
 
 TASKS = int(os.environ.get("TEST_SEED_TASKS", "20000"))
 PROJECTS = 1000 if TASKS >= 1_000_000 else 40
-FULL_SIZE = TASKS >= 1_000_000
+SEEDED_URL = os.environ.get("TEST_SEEDED_URL")
+FULL_SIZE = TASKS >= 1_000_000 or SEEDED_URL is not None
 PAGE_S = 1.0
 """Seconds that a page may take at full size."""
 
@@ -76,9 +80,8 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 class Seeded:
     """Somebody who takes part in all projects, and what their tasks are marked with."""
 
-    def __init__(self, session: Session, owner: str, largest: str, label: str, parent: str) -> None:
+    def __init__(self, session: Session, owner: str, largest: str, label: str, parent: str, now: datetime) -> None:
         self.session, self.owner, self.largest = session, owner, largest
-        now = datetime.fromtimestamp(NOON / 1000, UTC)
         self.filters: dict[str, dict[str, Any]] = {
             "nothing": {},
             "a status": {"status": ["todo"]},
@@ -109,26 +112,39 @@ class Seeded:
 @pytest.fixture(scope="module")
 async def seeded(postgres_url: str, run_id: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seeded]:
     async with contextlib.AsyncExitStack() as stack:
-        store_url = await stack.enter_async_context(schemas(postgres_url, f"plans_{run_id}"))
-        folder: Path = tmp_path_factory.mktemp("imports")
-        stage = await stack.enter_async_context(Stage(task_actor(folder), store_url=store_url))
-        owner, done = str(uuid.uuid4()), 0
-        while done < TASKS:
-            seed = Seed(tasks=TASKS, projects=PROJECTS, largest=TASKS * 3 // 10, owner=owner, done=done)
-            done = (await stage.ask(seed)).done
-        session = stage.dispatches["task"].store.reader
-        for table in ("task", "comment", "member", "assignee", "task_label", "watcher", "label"):
-            await sql(session).execute(f"vacuum analyze {table}")
-        largest = await sql(session).row("select project_id from board order by last_number desc limit 1")
+        if SEEDED_URL is None:
+            store_url = await stack.enter_async_context(schemas(postgres_url, f"plans_{run_id}"))
+            folder: Path = tmp_path_factory.mktemp("imports")
+            stage = await stack.enter_async_context(Stage(task_actor(folder), store_url=store_url))
+            owner, session = str(uuid.uuid4()), sql(stage.dispatches["task"].store.reader)
+            await _fill(stage, owner)
+        else:
+            store = connect.store_at(SEEDED_URL, "task", system_clock)
+            await store.open()
+            stack.push_async_callback(store.close)
+            owner, session = SOMEBODY, sql(store.reader)
+        largest = await session.row("select project_id from board order by last_number desc limit 1")
         assert largest is not None
         id = largest["project_id"]
-        label = await sql(session).row("select id from label where project_id = $1 limit 1", id)
-        child = await sql(session).row(
+        label = await session.row("select id from label where project_id = $1 limit 1", id)
+        child = await session.row(
             "select parent_id from task where project_id = $1 and parent_id is not null limit 1", id
         )
+        newest = await session.row("select max(created_at) as at from task where project_id = $1", id)
         assert label is not None
         assert child is not None
-        yield Seeded(sql(session), owner, id, label["id"], child["parent_id"])
+        assert newest is not None
+        now = datetime.fromtimestamp(newest["at"] / 1000, UTC)
+        yield Seeded(session, owner, id, label["id"], child["parent_id"], now)
+
+
+async def _fill(stage: Stage, owner: str) -> None:
+    done = 0
+    while done < TASKS:
+        seed = Seed(tasks=TASKS, projects=PROJECTS, largest=TASKS * 3 // 10, owner=owner, done=done)
+        done = (await stage.ask(seed)).done
+    for table in ("task", "comment", "member", "assignee", "task_label", "watcher", "label"):
+        await sql(stage.dispatches["task"].store.reader).execute(f"vacuum analyze {table}")
 
 
 @pytest.mark.parametrize("sort", get_args(Sort))
