@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -51,10 +51,12 @@ class Batches(Limited):
         _check(command.operations)
         read = [_read(operation) for operation in command.operations]
         await _lock(read, ctx)
-        results: list[BatchResult] = []
-        for _, run in groupby(read, type):  # those with the same answer, one after the other, are done at once
-            results += await _done(list(run), self._quotas, ctx)
-        return BatchResults(results=results)
+        results: dict[int, BatchResult] = {}
+        for stretch in _stretches(read, await _doomed(read, ctx)):
+            for kind in (*_SINGLE.values(), Refusal):
+                run = {n: each for n, each in stretch.items() if isinstance(each, kind)}
+                results |= zip(run, await _done(list(run.values()), self._quotas, ctx), strict=True)
+        return BatchResults(results=[results[n] for n in range(len(read))])
 
 
 def _check(operations: Sequence[dict[str, Any]]) -> None:
@@ -96,6 +98,32 @@ async def _lock(read: Sequence[Single | Refusal], ctx: Context[TaskRecords]) -> 
     roles = await ctx.records.projects.roles({(id, caller) for id in named}) if named else {}
     projects = {each.task.project_id for each in seen.values()} | {project_id for project_id, _ in roles}
     await ctx.records.projects.lock(projects)
+
+
+async def _doomed(read: Sequence[Single | Refusal], ctx: Context[TaskRecords]) -> set[str]:
+    """What would go to the trash, with all below it."""
+    return await ctx.records.below([each.id for each in read if isinstance(each, DeleteTask)])
+
+
+def _stretches(read: Sequence[Single | Refusal], doomed: set[str]) -> Iterator[dict[int, Single | Refusal]]:
+    """Operations, by their number, of which those that create can be done first, then changes, and then deletions.
+
+    It is another order than theirs only where nobody can tell: nothing is changed, or put below something, that a
+    deletion before it may have taken away.
+    """
+    stretch: dict[int, Single | Refusal] = {}
+    deletes = moves = False
+    for n, each in enumerate(read):
+        parent = getattr(each, "parent_id", None)
+        if deletes and isinstance(each, CreateTask | UpdateTask):
+            touched = {parent} if isinstance(each, CreateTask) else {parent, each.id}
+            if moves or not doomed.isdisjoint(touched):
+                yield stretch
+                stretch, deletes, moves = {}, False, False
+        stretch[n] = each
+        deletes = deletes or isinstance(each, DeleteTask)
+        moves = moves or (isinstance(each, UpdateTask) and isinstance(parent, str))  # then more is below the doomed
+    yield stretch
 
 
 async def _done(run: Sequence[Single | Refusal], quotas: Quotas, ctx: Context[TaskRecords]) -> list[BatchResult]:

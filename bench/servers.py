@@ -1,4 +1,4 @@
-"""RabbitMQ and PostgreSQL: named by the environment, or obtained as the tests do; left as they were found."""
+"""RabbitMQ, PostgreSQL and Redis: named by the environment, or obtained as the tests do; left as they were found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import aio_pika
 
 from runtime import stagehands
 from tests.servers import answers
-from tests.servers.obtain import BROKER, STORE, Kind, obtain
+from tests.servers.obtain import BROKER, CACHE, STORE, Kind, obtain
 
 
 @asynccontextmanager
@@ -37,6 +37,13 @@ async def database() -> AsyncIterator[str]:
             yield made
         finally:
             await answers.drop_database(url, name)
+
+
+@asynccontextmanager
+async def redis() -> AsyncIterator[str]:
+    """The address of a Redis; what is put there goes by its time to live."""
+    with ExitStack() as stack:
+        yield await _address(CACHE, "BENCH_REDIS_URL", stack)
 
 
 async def _address(kind: Kind, variable: str, stack: ExitStack) -> str:

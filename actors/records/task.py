@@ -290,6 +290,17 @@ class TaskRecords:
         )
         return {row["id"]: row["parent_id"] for row in rows}
 
+    async def below(self, ids: Sequence[str]) -> set[str]:
+        """These tasks, and all below them."""
+        if not ids:
+            return set()
+        rows = await self.session.fetch(
+            "with recursive tree (id) as (select id from task where id = any($1)"
+            " union select t.id from task t join tree on t.parent_id = tree.id) select id from tree",
+            ids,
+        )
+        return {row["id"] for row in rows}
+
     async def _add_links(self, table: str, column: str, links: Sequence[tuple[str, str]]) -> None:
         if links:
             await self.session.insert(table, ("task_id", column), links)

@@ -255,9 +255,13 @@ class _Pages:
             f" order by {self._order.by('x')} limit 1 offset (select {number - 1})"
         )
         if self._session.dialect == "postgresql":
-            found = f"select m.project_id, f.id, f.place from member m cross join lateral (select x.id, {place.format(t='x')} as place {one}) f where {members}"  # noqa: E501,S608 # likewise
+            first = f"(select x.id, {place.format(t='x')} as place {one})"
+            found = f"select m.project_id, f.id, f.place from member m cross join lateral {first} f where {members}"  # noqa: S608 # likewise
         else:  # it looks each up once more for its place: SQLite can ask a subquery for one value alone
-            found = f"with n as materialized (select (select x.id {one}) as id from member m where {members}) select f.project_id, f.id, {place.format(t='f')} as place from n cross join task f where f.id = n.id"  # noqa: E501,S608 # likewise
+            found = (
+                f"with n as materialized (select (select x.id {one}) as id from member m where {members})"  # noqa: S608 # likewise
+                f" select f.project_id, f.id, {place.format(t='f')} as place from n cross join task f where f.id = n.id"
+            )
         way = self._order.direction
         rows = await self._session.fetch(f"{found} order by place {way}, f.id {way} limit {limit}", *conditions.args)
         return [(row["project_id"], (row["place"], row["id"])) for row in rows]

@@ -172,6 +172,33 @@ async def test_what_is_deleted_before_cannot_be_changed_after(company: Company) 
     assert [gone[each.id] for each in (root, below, deepest)] == [root.id, below.id, below.id]
 
 
+async def test_what_a_deletion_takes_along_is_told_from_what_it_leaves(company: Company) -> None:
+    project = await company.project()
+    root, other, free = await company.tasks(project, ["root", "other", "free"])
+    results = await batch(
+        company,
+        {"op": "delete", "id": root.id},
+        {"op": "create", "project_id": project.id, "title": "below", "parent_id": root.id},
+        {"op": "update", "id": free.id, "parent_id": root.id},
+        {"op": "update", "id": free.id, "parent_id": other.id},
+        {"op": "delete", "id": other.id},
+        {"op": "update", "id": free.id, "title": "x"},
+        {"op": "update", "id": free.id, "title": None},
+        {"op": "create", "project_id": project.id, "title": "good"},
+    )
+    assert brief(results) == [
+        204,
+        (422, "request.invalid", "/parent_id"),
+        (422, "request.invalid", "/parent_id"),
+        200,
+        204,
+        (409, "task.deleted"),
+        (422, "request.invalid", "/title"),
+        201,
+    ]
+    assert (await company.look(free)).deleted_at is not None
+
+
 async def test_of_two_that_would_close_a_circle_the_second_is_refused(company: Company) -> None:
     one, other = await company.tasks(await company.project(), ["one", "other"])
     results = await batch(

@@ -15,6 +15,7 @@ class Proxy:
     :ivar delay_s: seconds that each piece of an answer is held back.
     :ivar silent: swallow answers: the server works, and nobody hears of it.
     :ivar connections: how many were accepted so far.
+    :ivar trips: how often a client spoke after an answer, if one at a time does.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -29,6 +30,8 @@ class Proxy:
         self.delay_s = 0.0
         self.silent = False
         self.connections = 0
+        self.trips = 0
+        self._answered = True
 
     async def __aenter__(self) -> Self:
         await self.up()
@@ -101,6 +104,8 @@ class Proxy:
             while piece := await source.read(1 << 16):
                 if not self.passes(piece):
                     break
+                self.trips += self._answered and not is_answer
+                self._answered = is_answer
                 if is_answer and self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 await self.passing.wait()
