@@ -42,6 +42,7 @@ from actors.task_imports import Imports, ImportSettings
 from actors.task_labels import Labels
 from actors.task_links import Links
 from actors.task_moves import Moves
+from actors.task_pages import KeptPages
 from actors.task_people import People
 from actors.task_projects import ERASED_AT_ONCE, Projects
 from actors.task_quotas import Quotas, QuotaSettings
@@ -60,8 +61,9 @@ from actors.task_summary import Summary
 from runtime.actor import Actor, every, handles
 from runtime.context import Context, ManyContext
 from runtime.errors import Fault, Invalid, Overloaded, Refusal
+from runtime.keys import Sealer
 from runtime.message import Grant, Page, Tick, encode
-from runtime.ports import Blobs
+from runtime.ports import Blobs, Cache
 
 LIST_S: Final = 1.0
 """Seconds that a page of combined filters or of a search may take; whose takes longer is told how to ask for less."""
@@ -107,8 +109,11 @@ class TaskActor(
     name = "task"
     records = TaskRecords
 
-    def __init__(self, *, blobs: Blobs, settings: TaskSettings) -> None:
+    def __init__(
+        self, *, blobs: Blobs, settings: TaskSettings, cache: Cache | None = None, sealer: Sealer | None = None
+    ) -> None:
         super().__init__(blobs=blobs, settings=settings)
+        self._pages = KeptPages(cache, sealer)
         self._quotas = Quotas.of(settings)
         self._origin = settings.origin
         self._turns = asyncio.Semaphore(BROAD)
@@ -167,11 +172,20 @@ class TaskActor(
     @handles
     async def list_tasks(self, query: ListTasks, ctx: Context[TaskRecords]) -> Page[Task]:
         """Tasks of the caller's projects that meet all filters. Refuses what takes too long."""
-        by = order(query.sort)
+        caller, by = caller_of(ctx), order(query.sort)
         after = place(query, query.cursor, by.key_type)
-        async with self._in_turn(query):
-            seen = await page(ctx.records.session, query, caller_of(ctx), after)
-        return paged(query, query.limit, seen, Seen.view, lambda each: (by.key(each.task), each.task.id))
+
+        async def look_up() -> Page[Task]:
+            seen = await page(ctx.records.session, query, caller, after)
+            return paged(query, query.limit, seen, Seen.view, lambda each: (by.key(each.task), each.task.id))
+
+        async def in_turn() -> Page[Task]:
+            async with self._in_turn(query):
+                return await look_up()
+
+        if len(query.project_id) == 1 and not _is_uncertain(query):
+            return await look_up()
+        return await self._pages.page(query, caller, ctx.records.feed, in_turn)
 
     @handles
     async def list_series(self, query: ListSeries, ctx: Context[TaskRecords]) -> dict[str, SeriesPlace]:
@@ -183,17 +197,13 @@ class TaskActor(
     @asynccontextmanager
     async def _in_turn(self, query: ListTasks) -> AsyncIterator[None]:
         """A list that may look at many tasks is one of a few, and is not looked up for ever."""
-        uncertain = is_combined(query) or query.q is not None
-        if len(query.project_id) == 1 and not uncertain:
-            yield
-            return
         try:
             async with asyncio.timeout(TURN_S):
                 await self._turns.acquire()
         except TimeoutError:
             raise Overloaded("lists and searches come faster than they can be looked up") from None
         try:
-            async with asyncio.timeout(LIST_S if uncertain else None):
+            async with asyncio.timeout(LIST_S if _is_uncertain(query) else None):
                 yield
         except TimeoutError:
             raise _too_much(query) from None
@@ -248,6 +258,11 @@ async def _keep_attachments(attachments: Attachments, ctx: Context[TaskRecords])
     task = await ctx.records.keep_attachments(attachments)
     if task is not None:
         await note_changes([task], ctx.records, ctx.now)
+
+
+def _is_uncertain(query: ListTasks) -> bool:
+    """Whether no index can promise to find the page soon."""
+    return is_combined(query) or query.q is not None
 
 
 def _too_much(query: ListTasks) -> Invalid:

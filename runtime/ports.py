@@ -345,7 +345,7 @@ class Session(Scope, Protocol):
 
     @property
     def dialect(self) -> Literal["postgresql", "sqlite"]:
-        """For the one named place where the SQL differs: full-text search."""
+        """For the few places where the SQL differs: full-text search, and what only one of them knows."""
         ...
 
     async def fetch(self, sql: str, *args: Value | Sequence[Value]) -> Sequence[Row]:

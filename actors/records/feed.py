@@ -43,6 +43,21 @@ class FeedRecords:
         rows = await self._session.fetch(sql, user_id, after, limit)
         return [(row["seq"], ChangeRow(**{each: row[each] for each in _COLUMNS})) for row in rows]
 
+    async def version(self, user_id: str, projects: Sequence[str]) -> str:
+        """Other than it was after every change in the projects that someone takes part in, and of which these are.
+
+        :param projects: only of these; empty: of all.
+        """
+        joined = "string_agg" if self._session.dialect == "postgresql" else "group_concat"
+        row = await self._session.row(
+            f"select {joined}(m.project_id || ' ' ||"  # noqa: S608 # names and a place
+            " coalesce((select max(c.seq) from change c where c.project_id = m.project_id), 0), ' ') as version"
+            f" from member m where m.user_id = $1{' and m.project_id = any($2)' if projects else ''}",
+            user_id,
+            *([projects] if projects else []),
+        )
+        return (row["version"] if row else None) or ""
+
     async def forget(self, before: int, limit: int) -> int:
         """Delete some of those that were made before a time; how many."""
         sql = "delete from change where id in (select id from change where at < $1 limit $2)"

@@ -16,7 +16,7 @@ from config.settings import Settings
 from runtime import connect
 from runtime.keys import Sealer
 from runtime.late_blobs import LateBlobs
-from runtime.ports import Blobs
+from runtime.ports import Blobs, Cache
 from runtime.testing import Stage
 from tests.actors.company import Company
 from tests.actors.importing import Importers
@@ -35,10 +35,10 @@ async def schemas(url: str, name: str) -> AsyncIterator[Callable[[str], str]]:
     await connection.close()
 
 
-def task_actor(folder: Path) -> TaskActor:
+def task_actor(folder: Path, *, cache: Cache | None = None, sealer: Sealer | None = None) -> TaskActor:
     """:param folder: where its imports lie."""
     settings = Settings(blob_url=f"file:{folder}")
-    return TaskActor(blobs=LateBlobs(connect.blobs(settings)), settings=settings)
+    return TaskActor(blobs=LateBlobs(connect.blobs(settings)), settings=settings, cache=cache, sealer=sealer)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
