@@ -89,8 +89,10 @@ async def test_who_has_written_reads_it_and_nothing_goes_back(
     async with asyncio.TaskGroup() as group:
         for each in others:
             group.create_task(each)
-        await asyncio.gather(*(write() for _ in range(3)))
-        done.set()
+        try:
+            await asyncio.gather(*(write() for _ in range(3)))
+        finally:
+            done.set()
 
 
 async def test_what_is_unchanged_is_not_looked_up_again(
