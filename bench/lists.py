@@ -5,36 +5,37 @@ HTTP and no broker: the store's reader, and Redis (`BENCH_REDIS_URL`, or one tha
 process would use them. A page comes
 
 - from the *query*, and is encoded as an answer;
-- from the cache, a *hit*: the version of what the caller sees, read with their memberships, and then Redis by it; its
-  bytes would be the answer as they are;
+- from the cache, a *hit*: the version of what the caller sees, and then Redis by it;
 - or it is a *miss*: both, and the page is put there.
 
-The version is the number of the last change in each project, of which the feed has an index.
+The actor does so with all of these but the pages of one project.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from contextlib import nullcontext
 from statistics import median
 from typing import Final
 
-from actors.contracts.task import ListTasks
+from actors.contracts.task import ListTasks, Task
 from actors.contracts.task_seed import SOMEBODY
 from actors.pages import paged
+from actors.records.feed import FeedRecords
 from actors.records.task_list import order, page
 from actors.records.task_row import Seen
 from actors.task_actor import BROAD
+from actors.task_pages import KeptPages
 from bench.servers import redis
 from config.settings import Settings
 from runtime import connect
 from runtime.context import system_clock
-from runtime.message import encode
+from runtime.keys import Sealer
+from runtime.message import Page, encode
 from runtime.ports import Cache, Session
 
 SECONDS: Final = 0.7
@@ -44,42 +45,36 @@ WARM_UP: Final = 3
 """Pages before it."""
 
 IN_FLIGHT: Final = 64
-TTL_MS: Final = 60_000
 
 Way = Callable[[], Awaitable[bytes]]
 
 
-async def _query(session: Session, query: ListTasks, turns: asyncio.Semaphore) -> bytes:
-    by = order(query.sort)
-    if len(query.project_id) == 1:
-        seen = await page(session, query, SOMEBODY, None)
-    else:
-        async with turns:
-            seen = await page(session, query, SOMEBODY, None)
-    return encode(paged(query, query.limit, seen, Seen.view, lambda each: (by.key(each.task), each.task.id)))
+class _Reader:
+    """How a page comes, in three ways; all answer with its encoded bytes."""
 
+    def __init__(self, session: Session, cache: Cache, query: ListTasks) -> None:
+        self._session, self._cache, self._query = session, cache, query
+        self._turns = nullcontext() if len(query.project_id) == 1 else asyncio.Semaphore(BROAD)
+        self._key = secrets.token_bytes(32)
 
-async def _version(session: Session, query: ListTasks) -> str:
-    """Of all that the caller sees of what is asked for."""
-    among = "and m.project_id = any($2)" if query.project_id else ""
-    row = await session.row(
-        "select md5(string_agg(m.project_id || m.role || coalesce((select max(c.seq) from change c"
-        f" where c.project_id = m.project_id), 0), '')) as version from member m where m.user_id = $1 {among}",
-        SOMEBODY,
-        *([query.project_id] if query.project_id else []),
-    )
-    return str(row["version"]) if row else ""
+    async def query(self) -> bytes:
+        return encode(await self._look_up())
 
+    async def hit(self) -> bytes:
+        return await self._kept(self._key)
 
-async def _cached(
-    session: Session, cache: Cache, query: ListTasks, salt: Callable[[], str], turns: asyncio.Semaphore
-) -> bytes:
-    key = hashlib.sha256(encode(query)).hexdigest() + await _version(session, query) + salt()
-    (found,) = await cache.get([key])
-    if found is None:
-        found = await _query(session, query, turns)
-        await cache.put({key: found}, ttl_ms=TTL_MS)
-    return found
+    async def miss(self) -> bytes:
+        return await self._kept(secrets.token_bytes(32))  # nobody has put anything there that this key opens
+
+    async def _kept(self, key: bytes) -> bytes:
+        pages = KeptPages(self._cache, Sealer(key))
+        return encode(await pages.page(self._query, SOMEBODY, FeedRecords(self._session), self._look_up))
+
+    async def _look_up(self) -> Page[Task]:
+        query, by = self._query, order(self._query.sort)
+        async with self._turns:
+            seen = await page(self._session, query, SOMEBODY, None)
+        return paged(query, query.limit, seen, Seen.view, lambda each: (by.key(each.task), each.task.id))
 
 
 async def _p50_ms(way: Way) -> float:
@@ -126,17 +121,14 @@ async def _shapes(session: Session) -> Mapping[str, ListTasks]:
 async def _measure(url: str, cache: Cache) -> None:
     store = connect.store_at(url, "task", system_clock)
     await store.open()
-    session, salt, turns = store.reader, secrets.token_hex(4), asyncio.Semaphore(BROAD)
+    session = store.reader
     row = await session.row(
         "select count(*) as tasks, (select count(*) from member where user_id = $1) as projects from task", SOMEBODY
     )
     assert row is not None  # a count
     for name, query in (await _shapes(session)).items():
-        ways: list[Way] = [
-            partial(_query, session, query, turns),
-            partial(_cached, session, cache, query, lambda: salt, turns),
-            partial(_cached, session, cache, query, lambda: secrets.token_hex(8), turns),
-        ]
+        reader = _Reader(session, cache, query)
+        ways: list[Way] = [reader.query, reader.hit, reader.miss]
         cells = [f"{await _p50_ms(way):.1f}" for way in ways] + [f"{await _rate(way):.0f}" for way in ways]
         print(f"| {row['tasks']} in {row['projects']} | {name} | {' | '.join(cells)} |", flush=True)
     await store.close()

@@ -29,15 +29,15 @@ class Loaded(msgspec.Struct, frozen=True):
     unanswered: int = 0
 
 
-async def load(url: str, requests: Path, token: str, seconds: float) -> Loaded:
-    """Send the requests of a file, lines of method, path and body, in turn over `CONNECTIONS` connections.
+async def load(url: str, requests: Path, token: str, seconds: float, *, connections: int = CONNECTIONS) -> Loaded:
+    """Send the requests of a file, lines of method, path and body, in turn over so many connections.
 
     :raises Failure: an answer was none, or an error.
     """
     if shutil.which("wrk") is not None:
-        loaded = await _wrk(url, requests, token, seconds)
+        loaded = await _wrk(url, requests, token, seconds, connections)
     else:
-        arguments = (url, str(requests), token, str(CONNECTIONS), str(seconds))
+        arguments = (url, str(requests), token, str(connections), str(seconds))
         printed = await output_of(python("bench.load_client", *arguments), requests.parent)
         loaded = msgspec.json.decode(printed, type=Loaded)
     if loaded.failed or not loaded.answered:
@@ -45,9 +45,9 @@ async def load(url: str, requests: Path, token: str, seconds: float) -> Loaded:
     return loaded
 
 
-async def _wrk(url: str, requests: Path, token: str, seconds: float) -> Loaded:
+async def _wrk(url: str, requests: Path, token: str, seconds: float, connections: int) -> Loaded:
     wrk = await asyncio.create_subprocess_exec(
-        "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--timeout", "10s",
+        "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s",
         "-s", str(ROOT / "bench" / "load.lua"), url, "--", token, str(requests),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -57,4 +57,4 @@ async def _wrk(url: str, requests: Path, token: str, seconds: float) -> Loaded:
     if wrk.returncode or not found:
         raise Failure(f"wrk failed: {printed.decode()[-500:]}")
     loaded = msgspec.json.decode(found[0], type=Loaded)
-    return msgspec.structs.replace(loaded, unanswered=CONNECTIONS)  # it leaves while they are under way
+    return msgspec.structs.replace(loaded, unanswered=connections)  # it leaves while they are under way

@@ -1,8 +1,9 @@
-"""`python -m bench.tasks [--seeded URL]`: what tasks cost over HTTP, by how many there are; medians of rounds.
+"""`python -m bench.tasks [--seeded URL]…`: what tasks cost over HTTP, by how many there are; medians of rounds.
 
 Everything in one process, its tasks in SQLite and in PostgreSQL (`BENCH_POSTGRES_URL`, or one that the tests would
-find), 1000 of them in ten projects; `--seeded` names a database of a task actor that `python -m runtime seed` has
-filled, and measures that, too. Its projects are then those of the account that asks here.
+find), 1000 of them in ten projects; each `--seeded` names a database of a task actor that `python -m runtime seed` has
+filled, and measures that, too. Its projects are then those of the account that asks here. A batch has 100 operations,
+half of them creations and half changes; there are eight in flight, each in a project of its own, and else 64.
 """
 
 from __future__ import annotations
@@ -12,43 +13,48 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 import aiohttp
-import asyncpg
 
 from actors.contracts.task_seed import SOMEBODY
 from bench.contest import Failure
-from bench.load import load
+from bench.load import CONNECTIONS, load
 from bench.processes import output_of, python, running
 from bench.servers import database
 from bench.troupe_side import ACCOUNT, ALL, address_in, environment, runtime
+from runtime import connect
+from runtime.context import system_clock
+from runtime.ports import Session
 
 TASKS: Final = 1000
 ROUNDS: Final = 2
 WARM_UP_S: Final = 4.0
+BATCHES: Final = 8
+"""In flight, each in a project of its own."""
 WORDS: Final = ("bababa", "babace", "cebaba", "nafori", "vavana")
 """Of the seed: some stand in many tasks, some in few."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.tasks")
-    parser.add_argument("--seeded", metavar="URL", help="postgresql://… of tasks that are there")
+    parser.add_argument("--seeded", metavar="URL", action="append", default=[], help="of tasks that are there")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement; default: 4")
     arguments = parser.parse_args()
     asyncio.run(_measure_all(arguments.seeded, arguments.seconds))
 
 
-async def _measure_all(seeded: str | None, seconds: float) -> None:
+async def _measure_all(seeded: Sequence[str], seconds: float) -> None:
     await _measure("SQLite, 1000 tasks", {}, seconds, fill=True)
     async with database() as url:
         await _measure("PostgreSQL, 1000 tasks", {"TASK_STORE_URL": url}, seconds, fill=True)
-    if seeded is not None:
-        await _measure(f"PostgreSQL, {await _count(seeded)} tasks", {"TASK_STORE_URL": seeded}, seconds, fill=False)
+    for url in seeded:
+        name = "PostgreSQL" if url.startswith("postgres") else "SQLite"
+        await _measure(f"{name}, {await _count(url)} tasks", {"TASK_STORE_URL": url}, seconds, fill=False)
 
 
 async def _measure(title: str, settings: Mapping[str, str], seconds: float, *, fill: bool) -> None:
@@ -63,8 +69,9 @@ async def _measure(title: str, settings: Mapping[str, str], seconds: float, *, f
             for _ in range(ROUNDS):
                 for name, file in files.items():
                     try:
-                        await load(address, file, token, WARM_UP_S)
-                        loaded = await load(address, file, token, seconds)
+                        in_flight = BATCHES if name == "batch" else CONNECTIONS
+                        await load(address, file, token, WARM_UP_S, connections=in_flight)
+                        loaded = await load(address, file, token, seconds, connections=in_flight)
                     except Failure as failure:
                         print(f"{title}, {name}: {failure}", file=sys.stderr, flush=True)
                         await asyncio.sleep(seconds)  # what was asked for is still under way
@@ -86,16 +93,14 @@ async def _served(directory: Path, settings: Mapping[str, str], *, fill: bool) -
             command = python("runtime", "seed", "--tasks", str(TASKS), "--projects", "10", "--owner", id)
             await output_of(command, directory, settings)
         else:
-            connection = await asyncpg.connect(settings["TASK_STORE_URL"])
-            await connection.execute("update task.member set user_id = $1 where role = 'owner'", id)
+            await _give(settings["TASK_STORE_URL"], id)
         async with session.post(f"{address}/v1/sessions", json=ACCOUNT) as answer:
             token = (await answer.json())["access_token"]
         try:
             yield address, token
         finally:
             if not fill:
-                await connection.execute("update task.member set user_id = $1 where role = 'owner'", SOMEBODY)
-                await connection.close()
+                await _give(settings["TASK_STORE_URL"], SOMEBODY)
 
 
 async def _requests(directory: Path, address: str, token: str) -> Mapping[str, Path]:
@@ -110,6 +115,7 @@ async def _requests(directory: Path, address: str, token: str) -> Mapping[str, P
 
         projects = [each["id"] for each in await items("projects?limit=200")]
         tasks = [each["id"] for id in projects[:10] for each in await items(f"tasks?project_id={id}&limit=100")]
+        of_batches = {id: await items(f"tasks?project_id={id}&limit=50") for id in projects[-BATCHES:]}
     lists = ["", "&status=todo&sort=-updated_at", "&assignee_id=me&sort=due_at", "&sort=-priority", "&priority=4"]
     some = projects[-5:]  # the first one is the largest, and the oldest
     made = json.dumps({"project_id": projects[0], "title": "Order brass", "description": "x" * 100})
@@ -120,6 +126,9 @@ async def _requests(directory: Path, address: str, token: str) -> Mapping[str, P
         "search": [f"GET\t/v1/tasks?q={word}\t" for word in WORDS],
         "create": [f"POST\t/v1/tasks\t{made}"],
         "update": [f"PATCH\t/v1/tasks/{id}\t" + json.dumps({"title": f"Title {n}"}) for n, id in enumerate(tasks * 2)],
+        "batch": [
+            f"POST\t/v1/tasks/batch\t{_batch(id, tasks, n)}" for n in range(3) for id, tasks in of_batches.items()
+        ],
     }
     files = {}
     for number, (name, texts) in enumerate(lines.items()):
@@ -128,14 +137,39 @@ async def _requests(directory: Path, address: str, token: str) -> Mapping[str, P
     return files
 
 
+def _batch(project_id: str, tasks: Sequence[dict[str, Any]], n: int) -> str:
+    creations = [{"op": "create", "project_id": project_id, "title": "Order brass"}] * (100 - len(tasks))
+    return json.dumps(
+        {"operations": [*creations, *({"op": "update", "id": each["id"], "title": f"Title {n}"} for each in tasks)]}
+    )
+
+
+@asynccontextmanager
+async def _store(url: str) -> AsyncIterator[Session]:
+    store = connect.store_at(url, "task", system_clock)
+    await store.open()
+    try:
+        yield store.primary
+    finally:
+        await store.close()
+
+
+async def _give(url: str, id: str) -> None:
+    """All projects, to whoever has that id."""
+    async with _store(url) as session:
+        await session.execute("update member set user_id = $1 where role = 'owner'", id)
+
+
 async def _count(url: str) -> int:
-    connection = await asyncpg.connect(url)
-    found: int = await connection.fetchval("select count(*) from task.task")
-    await connection.close()
-    return found
+    async with _store(url) as session:
+        row = await session.row("select count(*) as tasks from task")
+        return row["tasks"] if row else 0
 
 
 if __name__ == "__main__":
-    print("| requests a second | GET | list of a project | list of all | search | create | update |", flush=True)
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print(
+        "| requests a second | GET | list of a project | list of all | search | create | update | batch of 100 |",
+        flush=True,
+    )
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     main()
