@@ -20,7 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from statistics import median
-from typing import Final
+from typing import Final, cast
 
 from actors.contracts.task import ListTasks, Task
 from actors.contracts.task_seed import SOMEBODY
@@ -121,7 +121,7 @@ async def _shapes(session: Session) -> Mapping[str, ListTasks]:
 async def _measure(url: str, cache: Cache) -> None:
     store = connect.store_at(url, "task", system_clock)
     await store.open()
-    session = store.reader
+    session = cast(Session, store.reader)  # a database of SQL, by its address
     row = await session.row(
         "select count(*) as tasks, (select count(*) from member where user_id = $1) as projects from task", SOMEBODY
     )

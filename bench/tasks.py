@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiohttp
 
@@ -149,7 +149,7 @@ async def _store(url: str) -> AsyncIterator[Session]:
     store = connect.store_at(url, "task", system_clock)
     await store.open()
     try:
-        yield store.primary
+        yield cast(Session, store.primary)  # a database of SQL, by its address
     finally:
         await store.close()
 
