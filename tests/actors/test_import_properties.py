@@ -95,11 +95,12 @@ async def test_what_becomes_of_any_file_holds_together(tasks: list[Any], attachm
         graph.prepare()  # raises CycleError where there is a circle
     files = [line for line in lines if isinstance(line, ImportedFile)]
     for line in files:
-        assert kept[int(line.key)] == content_of(line.source, attachments)
+        assert kept[int(line.key)] in contents_of(line.source, attachments)
 
 
-def content_of(id: str, attachments: list[Any]) -> bytes | None:
-    """Of a file whose pieces follow each other, the first time that they do; None: of no such file."""
+def contents_of(id: str, attachments: list[Any]) -> list[bytes]:
+    """Of a file, as often as pieces of it follow each other from the first to the last."""
+    contents = []
     runs: list[list[Any]] = []
     before: Any = None
     for piece in attachments:
@@ -117,5 +118,5 @@ def content_of(id: str, attachments: list[Any]) -> bytes | None:
             content += base64.b64decode(piece["content"])
         else:
             if run[0].get("size") in (None, len(content)):
-                return content
-    return None
+                contents.append(content)
+    return contents
