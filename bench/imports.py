@@ -1,7 +1,8 @@
-"""`python -m bench.imports [MIB]`: a large file of each format, tasks a second, and memory.
+"""`python -m bench.imports [MIB [FORMAT …]]`: a large file of each format, tasks a second, and memory over time.
 
 The house is a process of its own on embedded twins; a file of each format comes in over HTTP, by default of 35 MiB,
-into a project of its own. Memory is what the process has beyond what it had idle, at most, looked at every 50 ms.
+into a project of its own, and that project goes out again as JSON, CSV and iCalendar. Memory is what the process has
+beyond what it had idle before its first large file: the most of each tenth of the time, looked at every 50 ms.
 """
 
 from __future__ import annotations
@@ -9,24 +10,41 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 
 from bench.processes import resident_mib
+from tests.actors.importing import archive, comment, issue
 from tests.edge.whole_house import Uploader
 from tests.servers.processes import free_port
 from tests.system.world import Api, World
 
+Made = TypeVar("Made")
+
 MIB = 1 << 20
 TEXT = "The quick brown fox jumps over the lazy dog. " * 16
 DAY = "2026-11-24T09:00:00Z"
+
+
+def github(size: int) -> bytes:
+    """Issues with a comment each."""
+    return archive(
+        *(issue(n, f"Task {n}", body=TEXT, comments=[comment(TEXT)]) for n in range(1, 1 + size // 1750)), pulls=[]
+    )
+
+
+def table(size: int) -> bytes:
+    """Tasks with a label and a date."""
+    rows = (f"Task {n},{n},{TEXT},urgent,{DAY}\n" for n in range(1, 1 + size // 760))
+    return ("title,number,description,labels,due_at\n" + "".join(rows)).encode()
 
 
 def trello(size: int) -> bytes:
@@ -79,48 +97,99 @@ def vikunja(size: int) -> bytes:
 
 
 FORMATS: Final[Mapping[str, Callable[[int], bytes]]] = {
+    "github-archive": github,
     "trello": trello,
     "todoist-csv": todoist,
     "vikunja": vikunja,
+    "csv": table,
     "troupe-json": troupe,
 }
 
 
-async def main(size: int) -> None:
+class Memory:
+    """Of a process over time. :param idle: MiB that are its own anyway."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._idle = resident_mib(pid)
+
+    async def during(self, work: Awaitable[Made]) -> tuple[Made, float, Sequence[float]]:
+        """What it made, the seconds that it took, and the most MiB above idle of each tenth of them."""
+        looks: list[tuple[float, float]] = []
+        begun = time.monotonic()
+
+        async def look() -> None:
+            while True:
+                looks.append((time.monotonic() - begun, resident_mib(self._pid) - self._idle))
+                await asyncio.sleep(0.05)
+
+        looking = asyncio.create_task(look())
+        try:
+            made = await work
+        finally:
+            took = time.monotonic() - begun
+            looking.cancel()
+        tenths = [[mib for at, mib in looks if n * took / 10 <= at < (n + 1) * took / 10] for n in range(10)]
+        return made, took, [max(each, default=0.0) for each in tenths]
+
+
+async def main(size: int, names: Sequence[str]) -> None:
     """Each format once, in a house of its own."""
-    print(f"{'format':12} {'MiB':>5} {'tasks':>7} {'seconds':>8} {'tasks/s':>8} {'MiB above idle':>15}")
-    for name, make in FORMATS.items():
-        for line in await one(name, make(size)):
-            print(line)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"{'':24} {'MiB':>5} {'tasks':>6} {'s':>6} {'tasks/s':>8}  MiB above idle, tenth by tenth")
+    for name in names:
+        await one(name, FORMATS[name](size))
 
 
-async def one(name: str, content: bytes) -> Iterator[str]:
+async def one(name: str, content: bytes) -> None:
     settings = {"EDGE_PORT": str(free_port()), "RATE_LIMITS": "off"}
     with tempfile.TemporaryDirectory(prefix="troupe-imports-") as folder:
-        async with World(Path(folder), settings) as world, aiohttp.ClientSession() as session:
+        timeout = aiohttp.ClientTimeout(total=600)
+        async with World(Path(folder), settings) as world, aiohttp.ClientSession(timeout=timeout) as session:
             running = await world.start()
             ada = Uploader(await Api(session, running.address).person("Ada"))
-            small = [("format", None, name.encode()), ("file", "a", FORMATS[name](8000))]
-            await ada.ended(await ada.send_import(small))  # what the first one loads is no growth
+            small = await imported(ada, name, FORMATS[name](8000))  # what the first one loads is no growth
+            for format in EXPORTS:
+                await exported(session, ada, small["project_id"], format)
             await asyncio.sleep(2)
-            idle = highest = resident_mib(running.process.pid)
-            begun = time.monotonic()
-            answer = await ada.send_import([("format", None, name.encode()), ("file", "a", content)])
-            while True:
-                highest = max(highest, resident_mib(running.process.pid))
-                got = await ada("GET", answer.headers["Location"])
-                if got.json["status"] in {"done", "failed"}:
-                    break
-                await asyncio.sleep(0.05)
-            took, result = time.monotonic() - begun, got.json
-            line = f"{name:12} {len(content) / MIB:5.1f} {result['created']:7} {took:8.1f}"
-            return iter(
-                [
-                    f"{line} {result['created'] / took:8.0f} {highest - idle:15.1f}",
-                    *(f"  {error}" for error in [result["status"], *result["errors"]] if error != "done"),
-                ]
-            )
+            memory = Memory(running.process.pid)
+            result, took, mib = await memory.during(imported(ada, name, content))
+            row(name, len(content), result["created"], took, mib)
+            for error in result["errors"]:
+                print(f"  {error}")
+            for format in EXPORTS:
+                file_size, took, mib = await memory.during(exported(session, ada, result["project_id"], format))
+                row(f"  and out again as {format}", file_size, result["created"], took, mib)
+
+
+EXPORTS: Final = ("json", "csv", "ics")
+
+
+async def imported(person: Uploader, name: str, content: bytes) -> Any:
+    answer = await person.send_import([("format", None, name.encode()), ("file", "a", content)])
+    while True:
+        got = await person("GET", answer.headers["Location"])
+        if got.json["status"] in {"done", "failed"}:
+            return got.json
+        await asyncio.sleep(0.05)
+
+
+async def exported(session: aiohttp.ClientSession, person: Uploader, project_id: str, format: str) -> int:
+    """Bytes of the whole file; none of it is kept."""
+    address = f"{person.api.address}/v1/projects/{project_id}/export?format={format}"
+    size = 0
+    headers = {"Authorization": f"Bearer {person.api.token}"}
+    async with session.get(address, headers=headers) as answer:
+        async for piece in answer.content.iter_any():
+            size += len(piece)
+    return size
+
+
+def row(what: str, size: int, tasks: int, took: float, mib: Sequence[float]) -> None:
+    tenths = " ".join(f"{each:.0f}" for each in mib)
+    print(f"{what:24} {size / MIB:5.1f} {tasks:6} {took:6.1f} {tasks / took:8.0f}  {tenths}", flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(float(sys.argv[1]) * MIB) if len(sys.argv) > 1 else 35 * MIB))
+    chosen = sys.argv[2:] or list(FORMATS)
+    asyncio.run(main(int(float(sys.argv[1]) * MIB) if len(sys.argv) > 1 else 35 * MIB, chosen))
