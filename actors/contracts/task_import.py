@@ -63,7 +63,8 @@ class StartImport(Command[Import], frozen=True, kw_only=True):
     Without `project_id` a project is made, named after the source. The same source again in the same project
     creates nothing twice: what is there already stays as it is, and only what is new in the file is added.
     Numbers are kept where they are free. It fails where a project would have more tasks than it may. People are found
-    among the members by their names; whoever is none stays as the author of comments alone. `mapping` says what names
+    among the members by their names; whoever is none stays as the author of comments alone, and nobody becomes one.
+    A project without tasks gets the key of one that comes as `troupe-json`, if it is free. `mapping` says what names
     of the file are here: columns of `csv` and `todoist-csv`, lists of `trello` and buckets of `vikunja` (→ a status).
     Files of tasks come a little later than these. Refuses `project.not_found`, `auth.forbidden` and `quota.exceeded`.
     """

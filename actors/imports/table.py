@@ -1,6 +1,7 @@
 """Tables (CSV, RFC 4180): a line a task, under a header of names of Task's fields, or of those that a mapping names.
 
-Labels are names, joined with `;`. The separator is whichever of comma, semicolon and tab the header has most of.
+Labels and assignees are names, joined with `;`; a `parent_id` is the `id` of another line. The separator is whichever
+of comma, semicolon and tab the header has most of.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class _Row(msgspec.Struct, frozen=True):
     status: TaskStatus = "todo"
     priority: Priority = 0
     labels: str = ""
+    assignees: str = ""
+    parent_id: str | None = None
     start_at: TimeIn | None = None
     due_at: TimeIn | None = None
     estimate_minutes: Annotated[int, Meta(ge=0, le=100_000)] | None = None
@@ -111,6 +114,8 @@ def _task(row: _Row, same: Counter[str]) -> ImportedTask:
         priority=row.priority,
         estimate_minutes=row.estimate_minutes,
         labels=words(row.labels.split(";")),
+        assignees=[(name,) for each in row.assignees.split(";") if (name := one_line(each.strip(), 200))],
+        parent=None if row.parent_id is None else _known(row.parent_id),
         **times,
     )
 
@@ -118,5 +123,9 @@ def _task(row: _Row, same: Counter[str]) -> ImportedTask:
 def _source(row: _Row, title: str, nth: int) -> str:
     """By its id or number; else it is the n-th with this title, also when the file has grown."""
     if row.id is not None:
-        return known_by("csv", "id", row.id)
+        return _known(row.id)
     return known_by("csv", "number", row.number) if row.number is not None else known_by("csv", title, nth)
+
+
+def _known(id: str) -> str:
+    return known_by("csv", "id", id)

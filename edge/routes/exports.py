@@ -10,7 +10,8 @@ from runtime.message import Query
 class ExportProject(Query[Export], frozen=True, kw_only=True):
     """A project as a file: `json` with all that is in it, `csv` with a line a task, `ics` with a to-do a task.
 
-    `json` has the files of tasks too, as base64 in pieces, and can be imported as `troupe-json`.
+    `json` has the files of tasks too, as base64 in pieces, and of tasks that recur their place in the series; it can be
+    imported as `troupe-json`.
     Without its trash, and without e-mail addresses. It is streamed: an answer that breaks off is not whole. What is
     changed meanwhile may be in it or not. In `csv`, a text that begins with `=`, `+`, `-` or `@` has an apostrophe
     before it. Refuses `project.not_found`.

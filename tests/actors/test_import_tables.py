@@ -46,6 +46,13 @@ async def test_columns_are_fields() -> None:
     assert (found.created_at, found.updated_at) == (1_793_491_200_000, None)
 
 
+async def test_another_line_is_a_parent_by_its_id_and_people_are_names() -> None:
+    child, parent = await read("title,id,parent_id,assignees\nChild,1,2,Bob; Ada;;\nParent,2,,\n")
+    assert isinstance(child, ImportedTask)
+    assert isinstance(parent, ImportedTask)
+    assert (child.parent, child.assignees) == (parent.source, [("Bob",), ("Ada",)])
+
+
 async def test_what_is_empty_is_the_default() -> None:
     found = await task("title,status,priority,due_at,labels\nLand,,,,\n")
     assert found == ImportedTask(source=found.source, line=2, title="Land")
@@ -181,6 +188,18 @@ async def test_a_table_becomes_tasks_once(importers: Importers) -> None:
     again = await importers.imported(content + b"New,,,,,\n", done.project_id, format="csv")
     assert (again.created, again.skipped) == (1, 2)
     assert [each.title for each in await importers.tasks_in(done.project_id)] == ["Land", "Leave", "New"]
+
+
+async def test_in_a_circle_of_parents_one_is_left_out(importers: Importers) -> None:
+    content = b"title,id,parent_id\nA,1,3\nB,2,1\nC,3,2\nD,4,4\nE,5,6\n"
+    done = await importers.imported(content, format="csv")
+    parents = {each.id: each.parent_id for each in await importers.tasks_in(done.project_id)}
+    assert (done.status, done.created, sum(each is not None for each in parents.values())) == ("done", 5, 2)
+    assert [(each.line, each.detail) for each in done.errors] == [
+        (2, "the parent is left out: that would be a circle"),
+        (5, "the parent is left out: that would be a circle"),
+        (6, "the parent is left out: it is not in this file"),
+    ]
 
 
 async def test_a_mapping_travels_along_and_a_dry_run_makes_nothing(importers: Importers) -> None:

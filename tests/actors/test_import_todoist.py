@@ -171,6 +171,11 @@ async def test_notes_on_a_broken_task_are_not_put_on_another() -> None:
     assert [type(each) for each in found] == [ImportedTask, ImportFault, Remark]
 
 
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", '"=HYPERLINK(""http://x"")"'])
+async def test_a_formula_comes_as_the_text_that_it_is(formula: str) -> None:
+    assert (await task(line(formula))).title == formula.strip('"').replace('""', '"')
+
+
 @pytest.mark.parametrize(
     ("content", "line", "told"),
     [

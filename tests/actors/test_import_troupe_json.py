@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -272,6 +273,23 @@ async def test_what_is_no_export_is_unreadable(content: bytes, told: str) -> Non
     with pytest.raises(Unreadable) as caught:
         await read(content)
     assert caught.value.fault.detail.startswith(told)
+
+
+async def test_memory_does_not_grow_with_the_file() -> None:
+    async def long() -> AsyncIterator[bytes]:
+        yield b'{"labels": [], "tasks": [null'
+        for n in range(1000):
+            yield f', {{"id": "00000000-0000-7000-8000-{n:012}", "title": "a", "description": "{"x" * 10_000}"}}'.encode()
+        yield b"]}"
+
+    tracemalloc.start()
+    found = 0
+    async for _ in troupe_json.read(long, {}):
+        found += 1
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == 1002
+    assert peak < 1_000_000, "of 10 MB"
 
 
 async def test_deep_nesting_is_no_reason_to_fail() -> None:

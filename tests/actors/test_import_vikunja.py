@@ -15,6 +15,7 @@ from actors.contracts.media import ListAttachments
 from actors.contracts.task_import import ImportFault
 from actors.imports import archive, vikunja
 from actors.imports.item import FileBroken, Found, FoundFile, ImportedLink, ImportedTask, Remark, Unreadable
+from actors.imports.json_elements import LARGEST
 from tests.actors.conftest import schemas
 from tests.actors.importing import Importers
 from tests.actors.office import Office, office_of
@@ -161,6 +162,19 @@ async def test_a_broken_task_is_told_of_and_stops_no_other(broken: Any, told: st
     assert (fault.line > 1, fault.detail[: len(told)]) == (True, told)
 
 
+async def test_a_text_that_is_too_large_costs_its_task_alone() -> None:
+    first, fault, last = await read(packed([project(task(1), task(7, "x" * LARGEST), task(2))]))
+    assert isinstance(first, ImportedTask)
+    assert isinstance(last, ImportedTask)
+    assert isinstance(fault, ImportFault)
+    assert fault.detail == "this task is too large"
+
+
+async def test_deep_nesting_is_no_reason_to_fail() -> None:
+    data = json.dumps([project(task(1), "DEEP")]).replace('"DEEP"', "[" * 100_000 + "]" * 100_000)
+    assert [type(each) for each in await read(packed(data.encode()))] == [ImportedTask, ImportFault]
+
+
 async def test_no_name_in_the_archive_is_a_path() -> None:
     data = [project(task(1, attachments=[{"id": 1, "file": {"id": 10, "name": "../../etc/passwd"}}]))]
     found = await read(packed(data, {"../files/10": b"evil", "/files/10": b"evil", "files/../files/10": b"evil"}))
@@ -300,6 +314,24 @@ async def test_the_same_archive_again_makes_nothing_and_doubles_no_file(importer
     assert await importers.tasks_in(first.project_id) == before
     assert await files(importers, before[0].id) == {"plan.txt": "text/plain"}
     assert await importers.objects() == set()
+
+
+async def test_of_an_archive_that_has_grown_only_what_is_new_is_added(importers: Importers) -> None:
+    said = [{"id": n, "comment": f"{n}", "created": DAY} for n in range(2)]
+    first = await importers.imported(packed([project(task(1, comments=said[:1]))]), format="vikunja")
+    grown = packed([project(task(1, "Renamed", comments=said), task(2, "Leave"))])
+    result = await importers.imported(grown, first.project_id, format="vikunja")
+    assert (result.created, result.skipped) == (1, 1)
+    land, leave = await importers.tasks_in(first.project_id)
+    assert (land.title, land.comment_count, leave.title) == ("Land", 2, "Leave")
+
+
+async def test_in_a_circle_of_parents_one_is_left_out(importers: Importers) -> None:
+    tasks = [task(n, related_tasks={"parenttask": [{"id": n % 3 + 1}]}) for n in (1, 2, 3)]
+    result = await importers.imported(packed([project(*tasks)]), format="vikunja")
+    found = await importers.tasks_in(result.project_id)
+    assert sum(each.parent_id is not None for each in found) == 2
+    assert [each.detail for each in result.errors] == ["the parent is left out: that would be a circle"]
 
 
 async def test_a_dry_run_counts_as_the_real_one_and_keeps_nothing(importers: Importers) -> None:

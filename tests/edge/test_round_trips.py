@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 import time
 from collections.abc import AsyncIterator
@@ -41,6 +43,11 @@ async def made(person: Uploader, path: str, **fields: Any) -> Any:
     return answer.json
 
 
+async def deleted(person: Uploader, project_id: str) -> None:
+    """So that its key is free."""
+    assert (await person.api("DELETE", f"/v1/projects/{project_id}")).status == 204
+
+
 async def exported(person: Uploader, project_id: str) -> bytes:
     answer = await person("GET", f"/v1/projects/{project_id}/export?format=json")
     assert answer.status == 200, answer
@@ -56,6 +63,13 @@ async def occurrences(person: Uploader, content: bytes) -> dict[int, Any]:
 
 async def imported(person: Uploader, content: bytes, *parts: tuple[str, None, bytes]) -> Any:
     return await person.ended(await person.send_import([FORMAT, *parts, ("file", "a.json", content)]))
+
+
+def lines_of(content: bytes) -> list[dict[str, str]]:
+    """Of a table, without ids: a parent is known by its number."""
+    rows = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+    numbers = {row.pop("id"): row["number"] for row in rows}
+    return [{**row, "parent_id": numbers.get(row["parent_id"], "")} for row in rows]
 
 
 def essence(content: bytes) -> Any:
@@ -164,7 +178,10 @@ async def test_a_file_that_is_not_taken_is_told_of(ada: Uploader) -> None:
         assert part in details
 
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=40).filter(str.strip)
+# what begins with an apostrophe and a sign is in a table what begins with the sign
+TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=40).filter(
+    lambda text: text.strip() and not text.startswith("'")
+)
 TASKS = st.lists(
     st.fixed_dictionaries(
         {"title": TEXTS},
@@ -224,4 +241,10 @@ async def test_whatever_is_exported_is_imported_the_same(
     after = await until(bob, result["project_id"], len(sent))
     assert essence(after) == essence(before)
     assert await occurrences(bob, after) == await occurrences(ada, before)
-    assert (await bob.api("DELETE", f"/v1/projects/{result['project_id']}")).status == 204
+    await deleted(bob, result["project_id"])
+    table = (await ada("GET", f"/v1/projects/{project['id']}/export?format=csv")).body
+    result = await bob.ended(await bob.send_import([("format", None, b"csv"), ("file", "a.csv", table)]))
+    assert (result["status"], result["errors"]) == ("done", [])
+    again = (await bob("GET", f"/v1/projects/{result['project_id']}/export?format=csv")).body
+    assert sorted(lines_of(again), key=str) == sorted(lines_of(table), key=str)
+    await deleted(bob, result["project_id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -74,17 +75,20 @@ async def test_what_cannot_be_imported_is_said_in_one_line(embedded: World, clie
     running = await embedded.start()
     importer = Importer(embedded, await client(running.address).person("Ada"))
     nowhere = "00000000-0000-7000-8000-000000000001"
-    for code, said, arguments in (
-        (SOME, "project", ["--format", "csv", "--project", nowhere]),
-        (USAGE, "project_id must be a UUID", ["--format", "csv", "--project", "mine"]),
-        (USAGE, "--mapping must be a JSON object", ["--format", "csv", "--mapping", "todo=done"]),
-        (USAGE, "invalid choice", ["--format", "stone"]),
-        (SOME, "nobody@example.org", ["--format", "csv", "--as", "nobody@example.org"]),
-    ):
-        found, output, errors = await importer(TABLE.encode(), *arguments)
-        assert (found, output, "Traceback" in errors, said in errors) == (code, "", False, True), (output, errors)
-    code, _, errors = await embedded.run("import", "nothing", "--as", importer.ada.user["email"], "--format", "csv")
-    assert (code, "No such file" in errors) == (USAGE, True), errors
-    code, _, errors = await importer(TABLE.encode(), "--format", "csv", IMPORT_LIMIT="10")
-    assert (code, "IMPORT_LIMIT is 10" in errors) == (USAGE, True), errors
+    cases: list[tuple[int, str, list[str], dict[str, str]]] = [
+        (SOME, "project", ["--format", "csv", "--project", nowhere], {}),
+        (USAGE, "project_id must be a UUID", ["--format", "csv", "--project", "mine"], {}),
+        (USAGE, "--mapping must be a JSON object", ["--format", "csv", "--mapping", "todo=done"], {}),
+        (USAGE, "invalid choice", ["--format", "stone"], {}),
+        (SOME, "nobody@example.org", ["--format", "csv", "--as", "nobody@example.org"], {}),
+        (USAGE, "IMPORT_LIMIT is 10", ["--format", "csv"], {"IMPORT_LIMIT": "10"}),
+    ]
+    table = TABLE.encode()
+    said = await asyncio.gather(
+        *(importer(table, *arguments, **changed) for _, _, arguments, changed in cases),
+        embedded.run("import", "nothing", "--as", importer.ada.user["email"], "--format", "csv"),
+    )
+    wanted = [*((code, words) for code, words, _, _ in cases), (USAGE, "No such file")]
+    for (code, words), (found, output, errors) in zip(wanted, said, strict=True):
+        assert (found, output, "Traceback" in errors, words in errors) == (code, "", False, True), (output, errors)
     assert not any((embedded.directory / "var" / "media").rglob("file"))
