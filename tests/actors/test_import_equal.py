@@ -13,6 +13,7 @@ from actors.contracts.task_recurrence import NewRecurrence
 from actors.contracts.values import milliseconds
 from edge.exports import SAID
 from tests.actors.importing import Importers
+from tests.actors.test_import_troupe_json import ID, export, said
 from tests.actors.test_recurring_tasks import at
 
 LOST = "2027-03-28T03:30:00+02:00"
@@ -135,10 +136,14 @@ async def test_what_no_clock_can_have_shown_moves_nothing(importers: Importers, 
 # ------------------------------------------------------------------------------------------------- comments
 
 
-async def test_comments_of_many_pages_come_in_their_order(importers: Importers) -> None:
-    project = await importers.project()
-    task = await importers.task(project)
-    for n in range(SAID + 2):
-        await importers.comment(task, f"{n}")
-    (came,) = await importers.tasks_in(await brought(importers, project))
-    assert [body for _, body in await importers.comments(came)] == [f"{n}" for n in range(SAID + 2)]
+async def test_a_task_of_more_than_8_mib_comes_whole(importers: Importers) -> None:
+    comments = [said(n, f"{n} {'x' * 65_000}") for n in range(130)]
+    file = export({"id": ID, "title": "Long", "comments": comments})
+    assert len(file) > 8 << 20
+    result = await importers.imported(file, format="troupe-json")
+    assert (result.status, result.created, result.errors) == ("done", 1, [])
+    assert result.project_id is not None
+    project = await importers.stage.ask(GetProject(id=result.project_id), caller=importers.ada)
+    (task,) = json.loads(await importers.exported(project))["tasks"]
+    assert [each["body"] for each in task["comments"]] == [each["body"] for each in comments]
+    assert task["comment_count"] == len(comments) > 2 * SAID
