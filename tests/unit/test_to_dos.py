@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 import icalendar
 import msgspec
 import pytest
@@ -9,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.contracts.task import Task, TaskStatus
-from edge.to_dos import calendar_of
+from edge.to_dos import END, beginning, calendar_of, to_dos
 
 PLAIN = Task(
     id="01a20bcc-acb5-7000-971e-45359f8ce9c4", project_id="01a20bcc-acb5-7000-971e-45359f8ce9c5", number=1, title="Land",
@@ -64,6 +67,34 @@ def test_any_text_comes_back_and_no_line_is_too_long(title: str, description: st
     todo = read(task)
     assert str(todo["summary"]) == title
     assert str(todo.get("description", "")) == description
+
+
+LINE = re.compile(r"(?P<name>[A-Z-]+)(;[A-Z-]+=[^;:\x00-\x1f\x7f]+)*:(?P<value>[^\x00-\x08\x0a-\x1f\x7f]*)")
+"""A content line (section 3.1), as far as ours use it."""
+
+MOMENT = re.compile(r"\d{8}T([01]\d|2[0-3])[0-5]\d[0-5]\dZ")
+
+
+def test_a_full_task_keeps_the_rules_of_the_standard() -> None:
+    """RFC 5545 section 3.6.2, without a library."""
+    full = msgspec.structs.replace(
+        PLAIN, title="a;b,c\\d:e", description="x\n" * 100, status="done", priority=4, label_ids=["1", "2"],
+        start_at="2027-03-27T01:30:00.000Z", parent_id=PLAIN.project_id, completed_at="2027-03-28T01:30:00.000Z",
+    )  # fmt: skip
+    text = (beginning("Ada") + to_dos([full], {"1": "a,b", "2": "ü"}) + END).decode()
+    lines = [LINE.fullmatch(line) for line in text.replace("\r\n ", "").split("\r\n")[:-1]]
+    names = Counter(line["name"] if line else "?" for line in lines)
+    assert names == Counter(
+        ["BEGIN", "END"] * 2
+        + ["VERSION", "PRODID", "X-WR-CALNAME", "UID", "DTSTAMP", "CREATED", "LAST-MODIFIED", "SUMMARY", "STATUS"]
+        + ["SEQUENCE", "DESCRIPTION", "PRIORITY", "DUE", "DTSTART", "COMPLETED", "RELATED-TO", "CATEGORIES"]
+    ), "each at most once, none that is not of a to-do, and not both DUE and DURATION"
+    values = {line["name"]: line["value"] for line in lines if line}
+    for name in ("DTSTAMP", "CREATED", "LAST-MODIFIED", "DUE", "DTSTART", "COMPLETED"):
+        assert MOMENT.fullmatch(values[name]), name
+    assert values["DTSTART"] < values["DUE"]
+    assert (values["SUMMARY"], values["CATEGORIES"]) == ("a\\;b\\,c\\\\d:e", "a\\,b,ü")
+    assert (values["STATUS"], values["PRIORITY"]) == ("COMPLETED", "1")
 
 
 def test_what_a_text_cannot_have_is_left_out() -> None:
