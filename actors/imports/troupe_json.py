@@ -48,7 +48,9 @@ LABELS: Final = 500
 """On one line, at most."""
 
 SAID: Final = 256 << 10
-"""Characters of comments on one line, at most, and one comment more."""
+"""Of comments on one line, at most, and one comment more: characters, and `COMMENT` for each."""
+
+COMMENT: Final = 256
 
 Position = Annotated[str, Meta(pattern=r"^[0-9]{0,80}[1-9]$(?!\n)")]
 
@@ -187,7 +189,7 @@ async def _tasks(pieces: AsyncIterator[bytes], names: _Names, late: dict[int, st
         if element.name == "comments":
             if size <= SAID and (comment := _comment(element)) is not None:
                 said.append(comment)
-                size += len(comment.body) if isinstance(comment, ImportedComment) else 0
+                size += COMMENT + (len(comment.body) if isinstance(comment, ImportedComment) else 0)
             continue
         comments = [each for each in said if isinstance(each, ImportedComment)] if size <= SAID else []
         for found in _read(element, comments, names):
@@ -212,7 +214,7 @@ async def _late_comments(pieces: AsyncIterator[bytes], late: Mapping[int, str]) 
             elif comment is not None:
                 line = line if comments else element.line
                 comments.append(comment)
-                size += len(comment.body)
+                size += COMMENT + len(comment.body)
         if comments and (size > SAID or element.name == "tasks"):
             yield ImportedComments(of=late[nth], line=line, comments=comments)
             comments, size = [], 0

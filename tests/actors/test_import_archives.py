@@ -176,6 +176,8 @@ async def test_of_many_broken_issues_a_hundred_are_told() -> None:
         (b"   \n \n", 3, "this is not JSON: parse error: premature EOF"),
         (b"<html>", 1, "this is not JSON: lexical error"),
         (b"\xef\xbb\xbf{}", 1, "this is not JSON: lexical error"),
+        (archive(issue(1)).decode().encode("utf-16"), 1, "this is not JSON: lexical error"),
+        (archive(issue(1, "L\xe4nd")).decode().replace("\\u00e4", "\xe4").encode("latin-1"), 13, "this is not JSON"),
         (b"PK\x03\x04\x00", 1, "this is not JSON: lexical error"),
         (b'{"issues": [\n\n"\xff"]}', 3, "this is not JSON: lexical error: invalid bytes in UTF8 string"),
         (b'{"issues": []}\n{}', 2, "this is not JSON: parse error: trailing garbage"),

@@ -278,18 +278,22 @@ async def test_what_is_no_export_is_unreadable(content: bytes, told: str) -> Non
 async def test_memory_does_not_grow_with_the_file() -> None:
     async def long() -> AsyncIterator[bytes]:
         yield b'{"labels": [], "tasks": [null'
-        for n in range(1000):
+        for n in range(300):
             yield f', {{"id": "00000000-0000-7000-8000-{n:012}", "title": "a", "description": "{"x" * 10_000}"}}'.encode()
-        yield b"]}"
+        yield f', {{"id": "{ID}", "title": "b", "comments": [null'.encode()
+        for n in range(3000):
+            yield b", " + json.dumps(said(n)).encode()
+        yield b"]}]}"
 
     tracemalloc.start()
-    found = 0
-    async for _ in troupe_json.read(long, {}):
-        found += 1
+    tasks = comments = 0
+    async for found in troupe_json.read(long, {}):
+        tasks += isinstance(found, ImportedTask)
+        comments += len(found.comments) if isinstance(found, ImportedComments) else 0
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert found == 1002
-    assert peak < 1_000_000, "of 10 MB"
+    assert (tasks, comments) == (301, 3000)
+    assert peak < 1_000_000, "of 3.4 MB"
 
 
 async def test_deep_nesting_is_no_reason_to_fail() -> None:
