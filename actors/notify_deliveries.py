@@ -126,13 +126,13 @@ class Deliveries:
             status = await self._attempt(hook, delivery, ctx)
         finally:
             self._under_way -= 1
+        if status is not None and 200 <= status < 300:
+            await ctx.record(lambda records: records.webhooks.succeeded(delivery, status))
+            return
         async with ctx.finish() as records:
-            if status is not None and 200 <= status < 300:
-                await records.webhooks.succeeded(delivery, status)
-            else:
-                since = await records.webhooks.failed(delivery, status, next_attempt(delivery, ctx.now), ctx.now)
-                if ctx.now - since >= GIVES_UP_MS and await records.webhooks.switch_off(hook.id):
-                    _tell_owner(hook, records, ctx)
+            since = await records.webhooks.failed(delivery, status, next_attempt(delivery, ctx.now), ctx.now)
+            if ctx.now - since >= GIVES_UP_MS and await records.webhooks.switch_off(hook.id):
+                _tell_owner(hook, records, ctx)
 
     async def _attempt(self, hook: WebhookRow, delivery: DeliveryRow, ctx: OutsideContext[NotifyRecords]) -> int | None:
         """The status of the answer; None: there was none."""

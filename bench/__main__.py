@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 import tempfile
@@ -12,10 +13,8 @@ from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from pathlib import Path
 
-import msgspec
-
 from bench.contest import Contest, Failure, Options, Result, hold
-from bench.report import table
+from bench.report import raw, table
 from tests.servers import Unobtainable
 
 CONTESTS = ("rpc", "http", "embedded", "boot", "access", "notify")
@@ -27,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("contests", nargs="*", metavar="CONTEST", help=f"of {', '.join(CONTESTS)}; default: all")
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement; default: 3")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every sample there")
     parser.add_argument(
         "--node", type=Path, metavar="DIR", help="where `npm install moleculer@0.15 amqplib` was run: one more RPC peer"
     )
@@ -37,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"no such contest: {', '.join(unknown)}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # time limits end us so; our children go with us
     results: list[Result] = []
+    load = os.getloadavg()
     try:
         for name in arguments.contests or CONTESTS:
             found = asyncio.run(_measure(name, arguments.rounds, options))
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     if arguments.json:
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+        arguments.json.write_bytes(raw(results, load))
     return 0 if all(result.reached for result in results) else 1
 
 

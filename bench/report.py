@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
+
+import msgspec
 
 from bench.contest import TROUPE, Result, Sample, Spread
 
@@ -11,6 +14,15 @@ from bench.contest import TROUPE, Result, Sample, Spread
 def table(results: Sequence[Result]) -> str:
     """Each case with its variants, the fastest way to see what was reached."""
     return "\n".join(line for result in results for line in _lines(result))
+
+
+def raw(results: Sequence[Result], load: tuple[float, float, float]) -> bytes:
+    """Every sample as JSON, and how quiet the machine was.
+
+    :param load: the load averages over 1, 5 and 15 minutes before the first sample.
+    """
+    document = {"load_before": load, "cpus": os.cpu_count(), "results": results}
+    return msgspec.json.format(msgspec.json.encode(document)) + b"\n"
 
 
 def _lines(result: Result) -> Iterator[str]:

@@ -149,7 +149,7 @@ async def letters(stage: Stage, *names: str) -> list[str]:
         told = example(TaskAssigned)
         task = msgspec.structs.replace(told.task, id=str(uuid.uuid4()), title=f"For {name}")
         assigned = msgspec.structs.replace(told, task=task, assignee_id=person.id, actor_id=None, imported=False)
-        events: list[Event] = [UserCreated(person=person, contact=contact), assigned]
+        events: tuple[Event, ...] = (UserCreated(person=person, contact=contact), assigned)
         for event in events:
             sent = Envelope(str(uuid.uuid4()), wire_name(type(event)), "", encode(event))
             assert await verdict(dispatch, sent) is Settle.DONE
