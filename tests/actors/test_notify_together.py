@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
+from actors.contracts.notify import SendMail, SendMails
 from actors.contracts.notify_preferences import QuietHours
+from actors.contracts.notify_text import SendText
 from actors.contracts.task import Task, TaskAssigned
 from actors.contracts.user import Person
-from runtime.message import Envelope, encode
+from actors.notify_telling import MAILS, send
+from actors.records.notify import NotifyRecords
+from runtime.context import Context
+from runtime.message import Envelope, Grant, encode
 from runtime.verdict import Received, Settle
 from tests.actors.test_notify_texts import shown
 from tests.actors.town import Town
@@ -68,3 +74,17 @@ async def test_two_transactions_that_begin_one_thread_at_once_lose_nothing(town:
     assert len(town.mails(bob)) == 2
     await town.later(minutes=1)
     assert len(town.mails(bob)) == 4
+
+
+def test_letters_go_fifty_a_message_and_text_messages_each_by_itself() -> None:
+    def vouch(*_: object) -> Grant:
+        raise NotImplementedError
+
+    ctx = Context[NotifyRecords](cast(NotifyRecords, None), now=0, new_id=lambda: "", vouch=vouch)
+    send([(f"m{n}", "task:1", ctx) for n in range(MAILS + 1)] + [("s", "sms:task:1", ctx)])
+    texts, *mails = ctx.told
+    assert texts == SendText(letter_id="s")
+    assert mails == [
+        SendMails(letter_ids=[f"m{n}" for n in range(MAILS)]),
+        SendMail(notification_id=f"m{MAILS}"),
+    ]
