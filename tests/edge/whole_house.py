@@ -13,7 +13,7 @@ import aiohttp
 
 from config.settings import Settings
 from runtime.app import App
-from runtime.context import Ids
+from runtime.context import Clock, Ids, system_clock
 from runtime.message import Envelope, Message, encode, wire_name
 from runtime.ports import Blobs, Parked
 from tests.servers.processes import free_port
@@ -108,7 +108,7 @@ def form(parts: Parts, *, boundary: str = BOUNDARY) -> bytes:
 
 
 @asynccontextmanager
-async def house_of(folder: Path, **settings: Any) -> AsyncIterator[House]:
+async def house_of(folder: Path, *, clock: Clock = system_clock, **settings: Any) -> AsyncIterator[House]:
     """A house. :param settings: those that are not the default."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
@@ -124,7 +124,7 @@ async def house_of(folder: Path, **settings: Any) -> AsyncIterator[House]:
         },
     )
     async with AsyncExitStack() as stack:
-        app = App(chosen, [])
+        app = App(chosen, [], clock=clock)
         await app.start()
         stack.push_async_callback(app.stop)
         timeout = aiohttp.ClientTimeout(total=20)
