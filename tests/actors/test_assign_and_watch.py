@@ -20,6 +20,7 @@ from actors.contracts.task import (
     WatchTask,
 )
 from runtime.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
+from runtime.ports import Blobs
 from runtime.testing import Stage
 from tests.actors.company import Company
 
@@ -37,6 +38,15 @@ async def test_someone_is_assigned_once_and_told(stage: Stage, company: Company)
     assert isinstance(updated, TaskUpdated)
     assert isinstance(told, TaskAssigned)
     assert (told.assignee_id, told.task) == (company.bob, assigned)
+
+
+async def test_assignment_needs_no_user_actor(stand: tuple[Stage, Blobs]) -> None:
+    alone = Company(stand[0])
+    project = await alone.project()
+    await alone.join(project, alone.bob, "viewer")
+    task = await alone.task(project)
+    assigned = await alone.stage.ask(AssignTask(id=task.id, user_id=alone.bob), caller=alone.ada)
+    assert assigned.assignee_ids == [alone.bob]
 
 
 async def test_an_assignee_is_taken_off_once(stage: Stage, company: Company) -> None:

@@ -78,13 +78,14 @@ class TeamModel(TaskModel):
             raise Refused(422, "request.invalid")
         fields = {field: body[field] for field in ("status",) if field in body}
         at = row.index(neighbour) + ("after_id" in body) if neighbour else len(row)
-        if project_id != task["project_id"]:
+        leaves = project_id != task["project_id"]
+        if leaves:
             row += [each for each in self.below(id) if not self.tasks[each]["deleted_at"]]
             self._emigrate(who, task, project_id, fields, places)
         else:
             self._change(who, task, fields | ({"position": places[id]} if neighbour else {}))
         row.insert(at, id)
-        assert not (neighbour or "project_id" in body) or self.board(project_id) == row
+        assert not (neighbour or leaves) or self.board(project_id) == row
         return self.seen(id, who)
 
     def _emigrate(self, who: str, root: Json, project_id: str, fields: Json, places: Mapping[str, str]) -> None:

@@ -149,6 +149,13 @@ async def test_b77_what_one_does_not_see_is_not_there(ada: Api, bob: Api, projec
             assert unknown.json["detail"] == hidden.json["detail"]
 
 
+async def test_who_has_just_registered_is_added_and_assigned_at_once(ada: Api, house: House, task: Any) -> None:
+    eve = await house.anyone.person("Eve")
+    await join(ada, task["project_id"], eve, "viewer")
+    assigned = await ada("PUT", f"/v1/tasks/{task['id']}/assignees/{eve.user['id']}")
+    assert (assigned.status, assigned.json["assignee_ids"]) == (200, [eve.user["id"]])
+
+
 async def test_members_are_listed_and_leave(ada: Api, bob: Api, project: str) -> None:
     await join(ada, project, bob, "viewer")
     path = f"/v1/projects/{project}/members"

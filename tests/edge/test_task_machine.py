@@ -14,7 +14,7 @@ from typing import Any, Final, get_args
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from actors.contracts.task import Sort, TaskStatus
@@ -407,7 +407,9 @@ class Machine:
             assert since.json["next_cursor"] == (items[n + 2]["cursor"] if len(items) > n + 3 else None)
         seen = [told(each) for each in self.model.feed if self.model.role(each["project_id"], me)][:200]
         # in what order one call changes several tasks, the model does not know
-        for (at, there), (_, here) in zip(*(groupby(map(told, each), itemgetter(0)) for each in (items, seen)), strict=True):
+        for (at, there), (_, here) in zip(
+            *(groupby(map(told, each), itemgetter(0)) for each in (items, seen)), strict=True
+        ):
             assert sorted(there, key=str) == sorted(here, key=str), at
 
     async def end(self) -> None:
@@ -437,7 +439,12 @@ async def twins(postgres_url: str, run_id: str, tmp_path_factory: pytest.TempPat
         yield twins
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 @given(history=st.lists(st.one_of(STEPS), min_size=20, max_size=60))
 async def test_whatever_is_called_both_stores_answer_what_the_model_says(
     twins: Twins, history: Sequence[tuple[str, Json]]
