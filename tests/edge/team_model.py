@@ -175,7 +175,7 @@ class TeamModel(TaskModel):
         found = []
         for made, (id, task) in enumerate(self.tasks.items()):
             place = (task[column] is None, "" if task[column] is None else task[column], made)
-            beyond = after is None or (ascending(place) > ascending(after)) == (not descending) and place != after
+            beyond = after is None or ((ascending(place) > ascending(after)) == (not descending) and place != after)
             if beyond and self.role(task["project_id"], who) and self._meets(task, query, who):
                 found.append((place, self.seen(id, who)))
         return sorted(found, key=lambda each: ascending(each[0]), reverse=descending)
