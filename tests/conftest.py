@@ -109,6 +109,13 @@ async def postgres_url(real_server: Fetch, run_id: str) -> AsyncIterator[str]:
     await answers.drop_database(url, name)
 
 
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """The address of a PostgreSQL database; None stands for SQLite."""
+    url: str | None = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    return url
+
+
 @pytest.fixture(scope="session")
 async def redis_url(real_server: Fetch) -> str:
     """A Redis server; whoever writes to it puts `run_id` before the keys."""

@@ -41,13 +41,6 @@ def task_actor(folder: Path, *, cache: Cache | None = None, sealer: Sealer | Non
     return TaskActor(blobs=LateBlobs(connect.blobs(settings)), settings=settings, cache=cache, sealer=sealer)
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> str | None:
-    """The address of a PostgreSQL database; None stands for SQLite."""
-    url: str | None = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    return url
-
-
 @pytest.fixture(scope="session")
 async def cloudinary(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> AsyncIterator[str]:
     """The address of a cloud that answers as Cloudinary does."""

@@ -18,15 +18,12 @@ QUOTA = 2
 QUOTAS = {"quota_projects_per_user": QUOTA, "quota_tasks_per_project": QUOTA, "quota_comments_per_task": QUOTA}
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-async def house(
-    request: pytest.FixtureRequest, run_id: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[House]:
+@pytest.fixture(scope="module")
+async def house(database: str | None, run_id: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     store_urls = {}
     async with AsyncExitStack() as stack:
-        if request.param == "postgresql":
-            address = schemas(request.getfixturevalue("postgres_url"), f"races_{run_id}")
-            store_url = await stack.enter_async_context(address)
+        if database:
+            store_url = await stack.enter_async_context(schemas(database, f"races_{run_id}"))
             store_urls = {actor: store_url(actor) for actor in ("user", "task", "notify", "media")}
         yield await stack.enter_async_context(
             house_of(tmp_path_factory.mktemp("races"), store_urls=store_urls, **QUOTAS)
