@@ -156,6 +156,24 @@ async def test_who_has_just_registered_is_added_and_assigned_at_once(ada: Api, h
     assert (assigned.status, assigned.json["assignee_ids"]) == (200, [eve.user["id"]])
 
 
+async def test_b81_who_shares_a_project_is_told_no_address(ada: Api, bob: Api, project: str, task: Any) -> None:
+    await join(ada, project, bob)
+    assert (await ada("POST", f"/v1/tasks/{task['id']}/comments", {"body": "x"})).status == 201
+    for path in (
+        f"/v1/projects/{project}",
+        f"/v1/projects/{project}/members",
+        f"/v1/projects/{project}/export?format=json",
+        f"/v1/tasks?project_id={project}",
+        f"/v1/tasks/{task['id']}/comments",
+        f"/v1/tasks/{task['id']}/activity",
+        "/v1/changes",
+        f"/v1/users/{ada.user['id']}",
+    ):
+        answer = await bob("GET", path)
+        assert answer.status == 200, answer
+        assert ada.user["email"] not in answer.body.decode(), path
+
+
 async def test_members_are_listed_and_leave(ada: Api, bob: Api, project: str) -> None:
     await join(ada, project, bob, "viewer")
     path = f"/v1/projects/{project}/members"

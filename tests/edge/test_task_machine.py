@@ -99,7 +99,7 @@ STEPS: Final = (
     *[step("undo", who=who, task=some, number=some)] * 3,
     step("batch", who=who, operations=st.lists(operation, min_size=1, max_size=5)),
     step("again", number=some, otherwise=st.booleans()),
-    *[step("look", who=who, query=query, limit=st.integers(1, 4))] * 2,
+    *[step("look", who=who, query=query, limit=st.integers(1, 4))] * 6,
     *[step("look_on", number=some, limit=st.integers(1, 4))] * 2,
     step("follow", who=who, number=some),
 )  # fmt: skip
