@@ -9,8 +9,10 @@ import pytest
 
 from actors.contracts.media import Attachments, AttachmentsCounted
 from actors.contracts.task import AssignTask, DeleteTask, RestoreTask, Task, UnwatchTask, UpdateTask, WatchTask
+from actors.contracts.task_batch import BatchTasks
 from actors.contracts.task_change import Change, ListChanges
 from actors.contracts.task_comment import DeleteComment, UpdateComment
+from actors.contracts.task_label import DeleteLabel
 from actors.contracts.task_move import MoveTask
 from actors.contracts.task_project import Project, RemoveMember, UpdateProject
 from actors.contracts.task_relation import RelateTask
@@ -70,6 +72,25 @@ async def test_all_that_happens_to_a_task_is_told_in_order(stage: Stage, company
     assert (found[0].at, found[-1].at) == (task.created_at, restored.updated_at)
     assert await changes(company, since=found[4].cursor) == found[5:]
     assert await changes(company, since=found[-1].cursor) == []
+
+
+async def test_what_changes_together_is_told_as_it_was_asked_for_or_as_it_stands(
+    stage: Stage, company: Company
+) -> None:
+    project = await company.project()
+    label = await company.label(project)
+    names: dict[str | None, str] = {}
+    for name in "abcd":
+        names[(await company.task(project, name, label_ids=[label.id])).id] = name
+    a, b, c, d = filter(None, names)
+    await stage.ask(UpdateTask(id=d, parent_id=b), caller=company.ada)
+    await stage.ask(MoveTask(id=c, before_id=a), caller=company.ada)
+    since = (await changes(company))[-1].cursor
+    await stage.ask(BatchTasks(operations=[{"op": "delete", "id": id} for id in (b, a, c)]), caller=company.ada)
+    await stage.ask(DeleteLabel(id=label.id), caller=company.ada)
+    await stage.ask(RestoreTask(id=b), caller=company.ada)
+    told = "".join(names[each.task_id] for each in await changes(company, since=since))
+    assert told == "bdac" + "cabd" + "bd"
 
 
 async def test_what_changes_nothing_and_what_is_refused_is_not_told(stage: Stage, company: Company) -> None:

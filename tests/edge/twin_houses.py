@@ -107,7 +107,8 @@ async def twin_houses(folder: Path, postgres_url: str, run_id: str, now: int) ->
     async with AsyncExitStack() as stack:
         store_url = await stack.enter_async_context(schemas(postgres_url, f"twin_{run_id}"))
         urls = {actor: store_url(actor) for actor in ("user", "task", "notify", "media")}
-        for name, store_urls in (("sqlite", {}), ("postgresql", urls)):
-            house = house_of(folder / name, clock=lambda: twins.now, store_urls=store_urls)
+        of_each: dict[str, dict[str, str]] = {"sqlite": {}, "postgresql": urls}
+        for name, store_urls in of_each.items():
+            house = house_of(folder / name, lambda: twins.now, store_urls=store_urls)
             twins._houses.append(await stack.enter_async_context(house))
         yield twins

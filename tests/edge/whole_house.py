@@ -108,7 +108,7 @@ def form(parts: Parts, *, boundary: str = BOUNDARY) -> bytes:
 
 
 @asynccontextmanager
-async def house_of(folder: Path, *, clock: Clock = system_clock, **settings: Any) -> AsyncIterator[House]:
+async def house_of(folder: Path, clock: Clock = system_clock, /, **settings: Any) -> AsyncIterator[House]:
     """A house. :param settings: those that are not the default."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
