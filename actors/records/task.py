@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from actors.contracts.media import Attachments
 from actors.records.activity import ActivityRecords
@@ -148,7 +148,7 @@ class TaskRecords:
             f" where task.id = new.id returning {OWN}",
             *arguments,
         )
-        return [TaskRow(*row.values()) for row in rows]
+        return as_they_stand(rows)
 
     async def trash(self, roots: Sequence[str], now: int) -> list[TaskRow]:
         """Delete tasks and all below them that are not deleted yet; those, as they are now.
@@ -175,7 +175,8 @@ class TaskRecords:
             now,
             *arguments,
         )
-        return [TaskRow(*row.values()) for row in rows]
+        # one after the other, each with what is below it
+        return sorted(as_they_stand(rows), key=lambda task: (order[with_root[task.id]], task.id not in order))
 
     async def restore(self, task: TaskRow, now: int) -> list[TaskRow]:
         """Undelete a task, and those below it that were deleted with it; those, as they are now.
@@ -193,7 +194,7 @@ class TaskRecords:
             task.deleted_with,
             now,
         )
-        return [TaskRow(*row.values()) for row in rows]
+        return sorted(as_they_stand(rows), key=lambda each: each.id != task.id)
 
     async def erase(self, project_id: str, limit: int) -> list[str]:
         """Delete some of a project's tasks for good; their ids."""
@@ -231,7 +232,7 @@ class TaskRecords:
             f'"{id}",',
             f'"{id}"',
         )
-        tasks = [TaskRow(*row.values()) for row in rows]
+        tasks = as_they_stand(rows)
         await self.session.execute(
             f"delete from {table} where {key} = $1 and task_id = any($2)",  # noqa: S608 # constants
             id,
@@ -311,3 +312,8 @@ class TaskRecords:
         await self._add_links(
             table, column, [(task_id, each) for task_id, each_ids in links.items() for each in each_ids]
         )
+
+
+def as_they_stand(rows: Sequence[Mapping[str, Any]]) -> list[TaskRow]:
+    """What a statement has written, in the order of the board: `returning` has one of its own in each database."""
+    return sorted((TaskRow(*row.values()) for row in rows), key=attrgetter("position", "id"))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from actors.contracts.values import rfc3339
 
 Json = dict[str, Any]
 
-DEFAULTS: Final[Mapping[str, Any]] = {
+DEFAULTS: Final[Json] = {
     "title": "", "description": "", "status": "todo", "priority": 0, "assignee_ids": [], "label_ids": [],
     "start_at": None, "due_at": None, "remind_at": [], "parent_id": None, "estimate_minutes": None,
 }  # fmt: skip

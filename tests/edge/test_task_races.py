@@ -36,7 +36,7 @@ async def ada(house: House) -> Api:
     return await house.anyone.person("Ada")
 
 
-async def outcomes(ada: Api, requests: list[tuple[str, str, Any]], **headers: str) -> Counter[tuple[int, str]]:
+async def outcomes(ada: Api, requests: list[tuple[str, str, Any]], **headers: Any) -> Counter[tuple[int, str]]:
     """How often which status and code was answered, all being asked at once; who is told to try again does."""
 
     async def ask(method: str, path: str, body: Any) -> Answer:
