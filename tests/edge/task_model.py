@@ -247,7 +247,7 @@ class TaskModel:
 
     def update_label(self, who: str, id: str, body: Json, match: int | None) -> Json:
         project, label = self._label_for(who, id, match)
-        self._check_name(project, body.get("name", label["name"]), of=id)
+        self._check_name(project, (label | body)["name"], of=id)
         if label | body != label:
             label.update(body, version=label["version"] + 1)
         return label

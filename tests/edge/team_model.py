@@ -69,7 +69,7 @@ class TeamModel(TaskModel):
     def move(self, who: str, id: str, body: Json, places: Mapping[str, str]) -> Json:
         """:param places: where the task stands then, and what came along with it."""
         task = self.task_for(id, who, *WRITERS, kept=False)
-        project_id: str = body.get("project_id", task["project_id"])
+        project_id: str = (task | body)["project_id"]
         self.project_for(project_id, who, *WRITERS)
         self.task_for(id, who, *WRITERS)
         neighbour: str | None = body.get("before_id") or body.get("after_id")
