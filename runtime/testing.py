@@ -142,17 +142,22 @@ class Stage:
         messages: Sequence[Request[R]],
         *,
         caller: Caller | str = ANONYMOUS,
+        callers: Sequence[Caller | str] = (),
         id: str | None = None,
         request_hash: bytes | None = None,
         grants: Sequence[Grant] = (),
     ) -> list[R | BaseException]:
-        """The replies of messages of one type that arrive in the same tick; refusals stand among them."""
-        if isinstance(caller, str):
-            caller = Caller(id=caller, role="member", session=self._new_id(), network="127.0.0.0/24")
+        """The replies of messages of one type that arrive in the same tick; refusals stand among them.
+
+        :param callers: of each, where they are not the same.
+        """
         batch = []
-        for message in messages:
+        for message, each in zip(messages, callers or [caller] * len(messages), strict=True):
             self._asked += 1
-            envelope = self._envelope(message, id=id, request_hash=request_hash, caller=caller, grants=tuple(grants))
+            who = each
+            if isinstance(who, str):
+                who = Caller(id=who, role="member", session=self._new_id(), network="127.0.0.0/24")
+            envelope = self._envelope(message, id=id, request_hash=request_hash, caller=who, grants=tuple(grants))
             batch.append(Received(envelope, trusted=True))
         dispatch = self.dispatches[owner(type(messages[0]))]
         verdicts = await dispatch(batch)

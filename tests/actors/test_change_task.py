@@ -20,6 +20,7 @@ from actors.contracts.task import (
     TaskDeleted,
     TaskUpdated,
     UpdateTask,
+    WatchTask,
 )
 from runtime.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
 from runtime.testing import Stage
@@ -139,6 +140,38 @@ async def test_changes_at_once_without_a_tag_are_all_made(stage: Stage, company:
     )
     now = await stage.ask(GetTask(id=task.id), caller=company.ada)
     assert (now.title, now.priority, now.status, now.estimate_minutes, now.version) == ("new", 3, "in_review", 5, 5)
+
+
+async def test_changes_of_one_tick_are_each_for_themselves(stage: Stage, company: Company) -> None:
+    project = await company.project()
+    await company.join(project, company.bob, "viewer")
+    one, other = await company.tasks(project, ["one", "other"])
+    await stage.ask(WatchTask(id=one.id), caller=company.bob)
+    one = await company.look(one)
+    company.events()
+    changes = [
+        (UpdateTask(id=one.id, title="first", if_match=(one.version,)), company.ada),
+        (UpdateTask(id=one.id, title="late", if_match=(one.version,)), company.ada),
+        (UpdateTask(id=one.id, title="viewer"), company.bob),
+        (UpdateTask(id=one.id, title="hidden"), company.eve),
+        (UpdateTask(id=other.id, parent_id=one.id), company.ada),
+        (UpdateTask(id=one.id, parent_id=other.id), company.ada),
+        (UpdateTask(id=one.id, priority=2), company.ada),
+    ]
+    answers = await stage.ask_all([each for each, _ in changes], callers=[caller for _, caller in changes])
+    codes = [each.title if isinstance(each, Task) else getattr(each, "code", each) for each in answers]
+    assert codes == [
+        "first",
+        "request.precondition_failed",
+        "auth.forbidden",
+        "task.not_found",
+        "other",
+        "task.parent_cycle",
+        "first",
+    ]
+    assert await company.look(one) == answers[-1]
+    assert [event.actor_id for event in company.events() if isinstance(event, TaskUpdated)] == [company.ada] * 3
+    assert await company.history(one) == [("title", "one", "first"), ("priority", 0, 2)]
 
 
 async def test_b77_a_hidden_task_cannot_be_changed_or_deleted(stage: Stage, company: Company) -> None:
