@@ -96,8 +96,8 @@ async def _served(directory: Path, settings: Mapping[str, str], *, fill: bool) -
             command = python("runtime", "seed", "--tasks", str(TASKS), "--projects", "10", "--owner", id)
             await output_of(command, directory, settings)
             if "TASK_STORE_URL" in settings:
-                async with _store(settings["TASK_STORE_URL"]) as session:
-                    await session.execute("analyze")  # as PostgreSQL does by itself within a minute
+                async with _store(settings["TASK_STORE_URL"]) as store:
+                    await store.execute("analyze")  # as PostgreSQL does by itself within a minute
         else:
             await _give(settings["TASK_STORE_URL"], id)
         async with session.post(f"{address}/v1/sessions", json=ACCOUNT) as answer:
