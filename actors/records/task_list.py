@@ -191,7 +191,13 @@ class _Pages:
             f"member m left join task t on t.project_id = m.project_id and {meets}"
             f" where {members} and coalesce(t.id, '') <> ''"
         )
-        if lead is not None and lead.ids is not None:
+        if projects and self._session.dialect == "postgresql":  # in each no more are read than a page has
+            each = (
+                f"(select x.id, x.{self._order.column} from task x where x.project_id = m.project_id"  # noqa: S608 # likewise
+                f" and {conditions.of('x')} order by {self._order.by('x')} limit (select {self._rows}))"
+            )
+            source = f"member m cross join lateral {each} t where {members}"
+        elif lead is not None and lead.ids is not None:
             ids = conditions.placed(lead.ids, lead.values)
             source = (
                 f"(select distinct id from ({ids}) i) l left join task t on t.id = l.id and {meets}"  # noqa: S608 # likewise
@@ -238,8 +244,9 @@ class _Pages:
                 return []
             if len(projects) == 1:
                 return await self.in_order(projects[0])
-            lasts = await self._nth(self._rows, projects, 1)
-            edges = [place for _, place in [*firsts[self._rows - 1 :], *lasts]]
+            edges = [place for _, place in firsts[self._rows - 1 :]]
+            if self._session.dialect == "sqlite":  # which would read on to that place in every project
+                edges += [place for _, place in await self._nth(self._rows, projects, 1)]
             edge = (max(edges) if self._order.descending else min(edges)) if edges else None
             found = await self.sorted(None, projects, edge)
             if edge is None or len(found) == self._rows:
