@@ -17,7 +17,7 @@ from runtime.message import Page, encode
 from runtime.ports import Cache
 
 KEPT_MS: Final = 60_000
-"""How long a page lies in the cache: also what nothing changes, such as the last 31 days of the feed, may end it."""
+"""How long a page lies in the cache. The feed keeps its numbers far longer, so no version comes again meanwhile."""
 
 LARGEST: Final = 512 * 1024
 """Bytes of a page that is kept."""
