@@ -11,7 +11,13 @@ from runtime.errors import SettingError
 from runtime.ports import Blobs, Broker, Cache, Mailer, Poster, Store, Texter
 
 BROKERS = {"memory": "broker_memory", "amqp": "broker_amqp", "amqps": "broker_amqp"}
-STORES = {"sqlite": "store_sqlite", "postgresql": "store_postgres", "postgres": "store_postgres"}
+STORES = {
+    "sqlite": "store_sqlite",
+    "postgresql": "store_postgres",
+    "postgres": "store_postgres",
+    "mongodb": "store_mongo",
+    "mongodb+srv": "store_mongo",
+}
 CACHES = {
     "memory": "cache_memory",
     "redis": "cache_redis",

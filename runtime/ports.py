@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -327,7 +328,7 @@ class Table(msgspec.Struct, frozen=True):
 
 class Scope(Protocol):
     """Where the data of an actor is asked for: by a reader, or within a transaction. Only the actor's records ask it,
-    and they are of its kind: `Session`."""
+    and they are of its kind: `Session` or `Documents`."""
 
     @property
     def dialect(self) -> str:
@@ -365,6 +366,47 @@ class Session(Scope, Protocol):
 
         :raises Duplicate: a unique key is taken.
         """
+        ...
+
+
+class Documents(Scope, Protocol):
+    """Documents in collections, asked for in MongoDB's words (https://www.mongodb.com/docs/manual/reference/mql/).
+
+    A document's values are those of a column, `_id` its key. Changes are given as `{"$set": …}`, or as a pipeline; one
+    that leaves a document as it is does not hold it.
+
+    :raises StoreAway, Invalid: as `Session` does.
+    """
+
+    async def find(
+        self, collection: str, where: Row, *, sort: Mapping[str, int] = MappingProxyType({}), limit: int = 0
+    ) -> Sequence[Row]:
+        """All documents, in that order; 0: as many as there are."""
+        ...
+
+    async def one(self, collection: str, where: Row, *, sort: Mapping[str, int] = MappingProxyType({})) -> Row | None:
+        """The first document, or None."""
+        ...
+
+    async def insert(self, collection: str, documents: Sequence[Row]) -> None:
+        """All or none, within a transaction.
+
+        :raises Duplicate: a unique key is taken.
+        """
+        ...
+
+    async def update(self, collection: str, where: Row, change: Row | Sequence[Row]) -> int:
+        """Change all of them; how many matched."""
+        ...
+
+    async def change(
+        self, collection: str, where: Row, change: Row | Sequence[Row], *, upsert: bool = False
+    ) -> Row | None:
+        """Change one, or with `upsert` make it of what `where` says is equal; as it is then. None: there is none."""
+        ...
+
+    async def delete(self, collection: str, where: Row) -> int:
+        """Delete all of them; how many."""
         ...
 
 

@@ -117,6 +117,13 @@ def database(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture(scope="session")
+async def mongo_url(real_server: Fetch) -> str:
+    """A server that speaks MongoDB's protocol and has transactions; whoever writes to it does so in databases of its
+    own."""
+    return await real_server(obtain.DOCUMENTS)
+
+
+@pytest.fixture(scope="session")
 async def redis_url(real_server: Fetch) -> str:
     """A Redis server; whoever writes to it puts `run_id` before the keys."""
     return await real_server(obtain.CACHE)

@@ -8,39 +8,17 @@ from typing import Any
 import pytest
 
 from runtime.errors import ContractError
-from runtime.ports import Migration, Store, Table
+from runtime.ports import Store, Table
 from tests.conformance.store_worlds import World
 from tests.sql import sql
-
-NUMBERED = {"postgresql": "bigint generated always as identity primary key", "sqlite": "integer primary key"}
 
 MANY = 1201
 """More rows than are read at once, twice."""
 
 
-def house(numbered: str) -> Migration:
-    return Migration(
-        "0001_house",
-        f"""
-create table house (id text not null primary key, street bytea)
---
-create table attic (
-    house_id text not null references house (id) on delete cascade,
-    number bigint not null,
-    twice bigint generated always as (number * 2) stored,
-    primary key (number, house_id)
-)
---
-create table guest (id {numbered}, name text)
---
-create table heap (a text)
-""",
-    )
-
-
 async def made(world: World) -> Store:
     store = await world.bare()
-    await store.migrate([house(NUMBERED[store.reader.dialect])])
+    await store.migrate([world.house])
     return store
 
 
@@ -80,7 +58,6 @@ async def promise_all_rows_come_by_their_key(world: World) -> None:
     await fill(store, known["attic"], rows)
     assert await read(store, known["attic"]) == sorted(rows, key=lambda row: (row[1], row[0]))
     assert await read(store, known["house"]) == [(f"h{n}", bytes([n])) for n in range(7)]
-    assert await sql(store.reader).row("select max(twice) as most from attic") == {"most": 2 * (MANY // 7)}
 
 
 async def promise_a_filled_table_has_these_rows_and_no_others(world: World) -> None:
@@ -100,6 +77,9 @@ async def promise_numbers_go_on_behind_those_that_were_filled_in(world: World) -
     store = await made(world)
     table = (await tables(store))["guest"]
     await fill(store, table, [(7, "Ada"), (41, "Eve")])
+    if "numbers" in store.lacks:
+        assert await read(store, table) == [(7, "Ada"), (41, "Eve")]
+        return
     async with store.transaction() as transaction:
         await sql(transaction).insert("guest", ["name"], [["Zoë"]])
     assert await read(store, table) == [(7, "Ada"), (41, "Eve"), (42, "Zoë")]

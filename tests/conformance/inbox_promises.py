@@ -7,9 +7,8 @@ import asyncio
 import pytest
 
 from runtime.ports import Busy, Claim, Claimed, Outgoing, Parked, Raced, Saved, Settled, Store, Transaction
-from tests.conformance.store_promises import PROMPT_S, fail_after, ids, put
+from tests.conformance.store_promises import PROMPT_S, fail_after
 from tests.conformance.store_worlds import World
-from tests.sql import sql
 
 LONG = 60_000
 """A lease, in ms, that no test outlives. A lease of 0 ms has lapsed when it is given."""
@@ -86,15 +85,15 @@ async def promise_of_fifty_that_claim_an_id_at_once_one_wins(world: World) -> No
             async with store.transaction() as transaction:
                 (found,) = await transaction.begin([X])
                 if found is None:
-                    await put(transaction, str(n))
+                    await world.put(transaction, str(n))
                     await transaction.finish([Settled(X, str(n).encode())], [], lease_ms=LONG)
         except Raced:
             return "raced"
         return found
 
     results = await asyncio.gather(*(handle(stores[n % 3], n) for n in range(50)))
-    assert results.count(None) == len(await ids(stores[0])) == 1
-    saved = Saved((await ids(stores[0]))[0].encode(), b"hash")
+    assert results.count(None) == len(await world.ids(stores[0])) == 1
+    saved = Saved((await world.ids(stores[0]))[0].encode(), b"hash")
     assert all(each in (None, Busy(), saved, "raced") for each in results)
 
 
@@ -112,17 +111,17 @@ async def promise_what_is_finished_is_kept_together_or_not_at_all(world: World) 
 
     async def handle(transaction: Transaction) -> None:
         await transaction.begin([X])
-        await put(transaction, "a")
+        await world.put(transaction, "a")
         await transaction.finish([Settled(X, b"reply")], [event], unpark=["p"], lease_ms=0)
 
     await fail_after(store, handle)
-    assert await ids(store) == []
+    assert await world.ids(store) == []
     assert await store.lease_outgoing(limit=9, lease_ms=0) == []
     assert await claimed(store) is None
     assert await store.parked("p") is not None
     async with store.transaction() as transaction:
         await handle(transaction)
-    assert await ids(store) == ["a"]
+    assert await world.ids(store) == ["a"]
     assert await store.lease_outgoing(limit=9, lease_ms=0) == [event]
     assert await claimed(store) == Saved(b"reply", b"hash")
     assert await store.parked("p") is None
@@ -288,13 +287,6 @@ async def concurrent_promise_resuming_never_waits_for_another(world: World) -> N
             assert await claimed(store) == Busy()
 
 
-_FIRST = """
-insert into inbox (id, settled_at) values ($1, now_ms())
-on conflict (id) do update set lease = null, leased_until = null, settled_at = excluded.settled_at
-"""
-"""Settles an id without asking for the lock on it, as a process does whose connection was lost meanwhile."""
-
-
 async def concurrent_promise_finish_notices_that_another_was_first(world: World) -> None:
     store, other = await world.store(), await world.store()
     await store.claim(Claim("leased"), "mine", lease_ms=LONG)
@@ -305,14 +297,14 @@ async def concurrent_promise_finish_notices_that_another_was_first(world: World)
                 assert await transaction.resume(id, "mine")
             else:
                 assert await transaction.begin([Claim(id)]) == [None]
-            await put(transaction, id)
+            await world.put(transaction, id)
             async with other.transaction() as another:
-                await sql(another).execute(_FIRST, id)
+                await world.settle_unseen(another, id)
             await transaction.finish([Settled(Claim(id), b"reply")], [Outgoing(id, "t", b"")], lease_ms=0)
 
     for id in ("x", "leased"):
         with pytest.raises(Raced):
             await handle(id)
         assert await claimed(store, Claim(id)) == Saved(None, None)
-    assert await ids(store) == []
+    assert await world.ids(store) == []
     assert await store.lease_outgoing(limit=9, lease_ms=0) == []

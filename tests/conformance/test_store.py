@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from runtime.drivers.store_mongo import MongoStore
 from runtime.drivers.store_postgres import PostgresStore
 from runtime.drivers.store_sqlite import SqliteStore
-from tests.conformance import contents_promises, inbox_promises, outbox_promises, store_promises
+from tests.conformance import (
+    contents_promises,
+    documents_promises,
+    inbox_promises,
+    outbox_promises,
+    sql_promises,
+    store_promises,
+)
 from tests.conformance.broken_stores import BROKEN
 from tests.conformance.store_promises import Promise
-from tests.conformance.store_worlds import PostgresWorld, SqliteWorld
+from tests.conformance.store_worlds import MongoWorld, PostgresWorld, SqliteWorld
 
 
-def named(prefix: str) -> dict[str, Promise]:
+def named(prefix: str, *modules: ModuleType) -> dict[str, Promise]:
     """The promises whose functions begin so, by the rest of their names."""
-    promises = (store_promises, contents_promises, inbox_promises, outbox_promises)
-    everything = {name: each for module in promises for name, each in vars(module).items()}
+    everything = {name: each for module in modules for name, each in vars(module).items()}
     return {name.removeprefix(prefix): each for name, each in everything.items() if name.startswith(prefix)}
 
 
-PROMISES = named("promise_")
-CONCURRENT_PROMISES = named("concurrent_promise_")
+OF_ANY_STORE = (store_promises, contents_promises, inbox_promises, outbox_promises)
+PROMISES = named("promise_", *OF_ANY_STORE, sql_promises)
+CONCURRENT_PROMISES = named("concurrent_promise_", *OF_ANY_STORE)
+OF_DOCUMENTS = named("promise_", *OF_ANY_STORE, documents_promises) | CONCURRENT_PROMISES
 
 
 @pytest.fixture
@@ -38,6 +48,18 @@ async def postgres_world(postgres_url: str) -> AsyncIterator[PostgresWorld]:
     world = PostgresWorld(postgres_url)
     yield world
     await world.drop()
+
+
+@pytest.fixture
+async def mongo_world(mongo_url: str) -> AsyncIterator[MongoWorld]:
+    world = MongoWorld(mongo_url)
+    yield world
+    await world.drop()
+
+
+@pytest.mark.parametrize("promise", OF_DOCUMENTS.values(), ids=OF_DOCUMENTS)
+async def test_mongodb_keeps_its_promise(promise: Promise, mongo_world: MongoWorld) -> None:
+    await promise(mongo_world)
 
 
 @pytest.mark.parametrize("promise", PROMISES.values(), ids=PROMISES)
@@ -55,6 +77,7 @@ async def test_postgresql_keeps_its_promise(promise: Promise, postgres_world: Po
 def test_what_is_not_promised_is_declared() -> None:
     assert SqliteStore.lacks == {"concurrent_transactions"}
     assert PostgresStore.lacks == set()
+    assert MongoStore.lacks == {"numbers"}
 
 
 @pytest.mark.parametrize(

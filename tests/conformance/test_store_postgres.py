@@ -17,8 +17,7 @@ from runtime.errors import ConnectionLost, Locked, SettingError, StartError, Sto
 from runtime.ports import Claim, Outgoing, Parked, Raced, Settled, Store
 from tests.conformance.inbox_promises import LONG, X, claimed
 from tests.conformance.proxy import Proxy
-from tests.conformance.store_promises import ENDLESS, ids, put
-from tests.conformance.store_worlds import PostgresWorld
+from tests.conformance.store_worlds import ENDLESS, PostgresWorld, ids, put
 from tests.sql import sql
 
 RECOVERY_S = 2.0

@@ -18,8 +18,8 @@ from runtime.errors import SettingError, StartError, StoreAway
 from runtime.ports import Claim, Migration, Saved, Store
 from tests.conformance.inbox_promises import X, claimed
 from tests.conformance.outbox_promises import outgoing, send
-from tests.conformance.store_promises import ENDLESS, PROMPT_S, ids, put
-from tests.conformance.store_worlds import SqliteWorld
+from tests.conformance.store_promises import PROMPT_S
+from tests.conformance.store_worlds import ENDLESS, SqliteWorld, ids, put
 from tests.sql import sql
 
 ROOT = Path(__file__).parents[2]

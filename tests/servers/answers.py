@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -13,6 +14,8 @@ import redis.exceptions
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
 
 PATIENCE_S = 3.0
 """How long one question may take, in seconds."""
@@ -77,6 +80,29 @@ async def _administer(url: str, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+async def mongo(url: str) -> str:
+    """What the server calls itself, and the version of MongoDB that it says it is; a replica set is initiated where a
+    `mongod` was not yet. :raises NoAnswer: it is not ready, or a single server, which has no transactions."""
+    patience = int(PATIENCE_S * 1000)
+    async with AsyncMongoClient[dict[str, Any]](
+        url, serverSelectionTimeoutMS=patience, connectTimeoutMS=patience, timeoutMS=patience
+    ) as client:
+        try:
+            answer = await client.admin.command("hello")
+            if "setName" not in answer and answer.get("msg") != "isdbgrid":
+                await client.admin.command(
+                    "replSetInitiate", {"_id": "rs0", "members": [{"_id": 0, "host": "localhost"}]}
+                )
+            if not answer["isWritablePrimary"] or "setName" not in answer:
+                raise NoAnswer("it is no primary of a replica set yet")
+            built = await client.admin.command("buildInfo")
+        except PyMongoError as error:
+            raise NoAnswer(f"{type(error).__name__}: {error}") from error
+    if twin := built.get("secantusVersion"):
+        return f"SecantusDB {twin}, which is no MongoDB"
+    return f"MongoDB {built['version']}"
 
 
 async def redis_server(url: str) -> str:

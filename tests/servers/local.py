@@ -132,6 +132,20 @@ def redis(stack: ExitStack, say: Callable[[str], None]) -> Local:
     return Local(f"redis://127.0.0.1:{port}/0", str(program), start(), start)
 
 
+def mongo(stack: ExitStack, _say: Callable[[str], None]) -> Local:
+    """No MongoDB: the server SecantusDB, which speaks its protocol over the storage engine of MongoDB, WiredTiger."""
+    directory, port = workplace(stack), free_port()
+    program = Path(sys.executable).with_name("secantusd-py")
+    if not program.exists():
+        raise Unobtainable(
+            f"there is no {program.name} beside {sys.executable}: SecantusDB has no wheel for this Python"
+        )
+    options = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", directory / "data", "--log-level", "ERROR"]
+    start = partial(spawn, stack, [program, *map(str, options)], directory)
+    url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+    return Local(url, f"SecantusDB {version('SecantusDB')}", start(), start)
+
+
 def s3(stack: ExitStack, _say: Callable[[str], None]) -> Local:
     """The S3 server `nanio`: it checks signatures, and serves presigned addresses, ranges and multipart uploads."""
     directory = workplace(stack)

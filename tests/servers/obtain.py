@@ -56,6 +56,19 @@ STORE = Kind(
     ),
     local.postgres,
 )
+DOCUMENTS = Kind(
+    "Store (MongoDB)",
+    "MongoDB",
+    "TEST_MONGO_URL",
+    answers.mongo,
+    containers.Image(
+        "mongo:7",
+        27017,
+        "mongodb://{address}/?directConnection=true",
+        command="mongod --replSet rs0 --bind_ip_all --setParameter transactionLifetimeLimitSeconds=10",
+    ),
+    local.mongo,
+)
 CACHE = Kind(
     "Cache",
     "Redis",
@@ -66,7 +79,7 @@ CACHE = Kind(
 )
 BLOBS = Kind("Blobs", "S3", "TEST_S3_URL", answers.s3, None, local.s3)
 
-KINDS = (BROKER, STORE, CACHE, BLOBS)
+KINDS = (BROKER, STORE, DOCUMENTS, CACHE, BLOBS)
 
 
 @dataclass(frozen=True)
