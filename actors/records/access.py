@@ -64,13 +64,13 @@ class AccessFeed:
             seq,
             limit,
         )
-        return [_change(row) for row in rows]
+        return [change_of(row) for row in rows]
 
     async def forget(self, before: int) -> None:
         await self._session.execute("delete from access_change where at < $1", before)
 
 
-def _change(row: Mapping[str, Any]) -> AccessChange:
+def change_of(row: Mapping[str, Any]) -> AccessChange:
     active = row["active"]
     return AccessChange(
         seq=row["seq"],

@@ -71,7 +71,7 @@ class ApiTokens:
             digest,
             now,
         )
-        return _holder(row) if row else None
+        return holder_of(row) if row else None
 
     async def note_use(self, id: str, now: int) -> None:
         await self._session.execute(
@@ -91,7 +91,7 @@ class ApiTokens:
         return [row["id"] for row in rows]
 
 
-def _holder(row: Mapping[str, Any]) -> TokenHolder:
+def holder_of(row: Mapping[str, Any]) -> TokenHolder:
     role: Role = row["role"]
     return TokenHolder(
         id=row["id"],

@@ -93,21 +93,21 @@ class Audit:
 
         One that does not bear the actor's mark stays outside, for `faults` to tell of.
         """
-        head = await self._session.row("update audit_chain set last = last where id = 1 returning last, mark")
+        head = await self._hold_chain()
         last, mark = (head["last"], head["mark"]) if head else (0, "")
-        async for found in self._pages("user_id is not null and seq is null", "id", ""):
+        async for found in self._new():
             row = _audit_row(found)
             if found["mark"] == self._mark(row):
                 last, mark = last + 1, self._mark(row, after=mark)
-                await self._session.execute("update audit set seq = $2, mark = $3 where id = $1", row.id, last, mark)
-        await self._session.execute("update audit_chain set last = $1, mark = $2 where id = 1", last, mark)
+                await self._link(row.id, last, mark)
+        await self._end_chain(last, mark)
 
     async def faults(self) -> list[str]:
         """What is wrong with the audit, a line each."""
         found = list[str]()
-        head = await self._session.row("select last, mark from audit_chain where id = 1") or {"last": 0, "mark": None}
+        head = await self._chain() or {"last": 0, "mark": None}
         expected, mark = 0, ""
-        async for each in self._pages("seq is not null", "seq", 0):
+        async for each in self._linked():
             if each["seq"] > head["last"] and expected == head["last"]:
                 break  # linked since
             row, expected = _audit_row(each), expected + 1
@@ -118,13 +118,35 @@ class Audit:
             expected, mark = each["seq"], each["mark"]
         if (expected, mark) != (head["last"], head["mark"]):
             found.append(f"of the audit, rows from number {expected + 1} to {head['last']} are missing")
-        async for each in self._pages("seq is null", "id", ""):
+        async for each in self._unlinked():
             if each["mark"] != self._mark(_audit_row(each)):
                 found.append(f"of the audit, the row {each['id']} was not written by the user actor")
         return found
 
     def _mark(self, row: AuditRow, *, after: str = "") -> str:
         return self._sealer.mark(encode((after, *msgspec.structs.astuple(row))))
+
+    async def _hold_chain(self) -> Row | None:
+        """Where the chain ends, until this transaction does."""
+        return await self._session.row("update audit_chain set last = last where id = 1 returning last, mark")
+
+    async def _chain(self) -> Row | None:
+        return await self._session.row("select last, mark from audit_chain where id = 1")
+
+    async def _link(self, id: str, seq: int, mark: str) -> None:
+        await self._session.execute("update audit set seq = $2, mark = $3 where id = $1", id, seq, mark)
+
+    async def _end_chain(self, last: int, mark: str) -> None:
+        await self._session.execute("update audit_chain set last = $1, mark = $2 where id = 1", last, mark)
+
+    def _new(self) -> AsyncIterator[Row]:
+        return self._pages("user_id is not null and seq is null", "id", "")
+
+    def _linked(self) -> AsyncIterator[Row]:
+        return self._pages("seq is not null", "seq", 0)
+
+    def _unlinked(self) -> AsyncIterator[Row]:
+        return self._pages("seq is null", "id", "")
 
     async def _pages(self, condition: str, order: str, start: str | int) -> AsyncIterator[Row]:
         """Rows that meet a condition, in the order of a column, from a value on."""

@@ -123,12 +123,12 @@ class UserRecords:
 
     async def account_of(self, address: str) -> Account | None:
         row = await self._session.row(f"select {_ACCOUNT} from account where address = $1", address)  # noqa: S608 # a constant
-        return _account(row) if row else None
+        return account_of(row) if row else None
 
     async def accounts_after(self, id: str, limit: int) -> Sequence[Account]:
         """By id, those after this one."""
         sql = f"select {_ACCOUNT} from account where id > $1 order by id limit $2"  # noqa: S608 # a constant
-        return [_account(row) for row in await self._session.fetch(sql, id, limit)]
+        return [account_of(row) for row in await self._session.fetch(sql, id, limit)]
 
     async def page_of(
         self, *, q: str | None, role: Role | None, status: Status | None, limit: int, after: After | None
@@ -152,16 +152,16 @@ class UserRecords:
             f"select {_ACCOUNT} from account where {' and '.join(conditions)}"  # noqa: S608 # constants
             f" order by created_at desc, id desc limit ${len(arguments) + 1}"
         )
-        return [_account(row) for row in await self._session.fetch(sql, *arguments, limit)]
+        return [account_of(row) for row in await self._session.fetch(sql, *arguments, limit)]
 
     async def add_account(self, account: Account) -> None:
         """:raises Duplicate: the address is taken."""
-        values = _values(account)
+        values = values_of(account)
         await self._session.insert("account", list(values), [list(values.values())])
 
     async def change(self, before: Account, after: Account) -> bool:
         """Write an account; False: somebody else has changed it since it was read."""
-        values = _values(after)
+        values = values_of(after)
         changes = ", ".join(f"{column} = ${n}" for n, column in enumerate(values, 3))
         sql = f"update account set {changes} where id = $1 and version = $2"  # noqa: S608 # names from code
         return await self._session.execute(sql, before.id, before.version, *values.values()) == 1
@@ -182,7 +182,7 @@ class UserRecords:
         """A new digest; the account that has it now."""
         sql = f"update account set password = $2 where id = $1 returning {_ACCOUNT}"  # noqa: S608 # a constant
         row = await self._session.row(sql, id, password)
-        return _account(row) if row else None
+        return account_of(row) if row else None
 
     async def rehash(self, account: Account, password: str) -> None:
         """The same password, hashed anew, unless it was changed since."""
@@ -239,10 +239,10 @@ class UserRecords:
 
     async def _fetch(self, ids: Sequence[str]) -> Mapping[str, Account]:
         rows = await self._session.fetch(f"select {_ACCOUNT} from account where id = any($1)", ids)  # noqa: S608 # a constant
-        return {row["id"]: _account(row) for row in rows}
+        return {row["id"]: account_of(row) for row in rows}
 
 
-def _values(account: Account) -> dict[str, Value]:
+def values_of(account: Account) -> dict[str, Value]:
     """Column → value."""
     values: dict[str, Value] = msgspec.structs.asdict(account)
     return {
@@ -257,5 +257,5 @@ def _literal(text: str) -> str:
     return re.sub("[!%_]", r"!\g<0>", text)
 
 
-def _account(row: Mapping[str, Any]) -> Account:
+def account_of(row: Mapping[str, Any]) -> Account:
     return Account(**{**row, "email_verified": bool(row["email_verified"])})

@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from pymongo import AsyncMongoClient
 
 from actors.notify_actor import NotifyActor
 from actors.task_actor import TaskActor
@@ -23,15 +27,34 @@ from tests.actors.importing import Importers
 from tests.actors.town import ORIGIN, Town
 from tests.conformance.cloudinary_server import cloudinary_server, cloudinary_url
 
+OF_THE_USER_ACTOR = {
+    "account", "admins", "api_tokens", "audit_chain", "passwords", "register", "second_factor", "sessions", "sign_in",
+    "signing_keys", "verify_email",
+}  # fmt: skip
+"""Suites that run with accounts in MongoDB, too; the other actors keep theirs in files then."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    suite = metafunc.module.__name__.rpartition("test_")[2]
+    if suite in OF_THE_USER_ACTOR and "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", ["sqlite", "postgresql", "mongodb"], indirect=True, scope="session")
+
 
 @contextlib.asynccontextmanager
 async def schemas(url: str, name: str) -> AsyncIterator[Callable[[str], str]]:
-    """Addresses of stores in schemas that are dropped at the end."""
+    """Addresses of stores that are dropped at the end: in schemas, or the user actor's in a database."""
+    if url.startswith("mongodb"):
+        with TemporaryDirectory() as folder:
+            database = urlsplit(url)._replace(path=f"/{name}").geturl()
+            yield lambda actor: database if actor == "user" else f"sqlite:{folder}/{actor}.db"
+        async with AsyncMongoClient[dict[str, Any]](url) as client:
+            await client.drop_database(f"{name}_user")
+        return
     names = {actor: f"{name}_{actor}" for actor in ("user", "task", "notify", "media")}
     yield lambda actor: f"{url}{'&' if '?' in url else '?'}schema={names[actor]}"
     connection = await asyncpg.connect(url)
-    for name in names.values():
-        await connection.execute(f"drop schema if exists {name} cascade")
+    for each in names.values():
+        await connection.execute(f"drop schema if exists {each} cascade")
     await connection.close()
 
 

@@ -12,6 +12,7 @@ from actors.contracts.user_session import AccessChange, GetAccessChanges, ListSe
 from runtime.errors import TroupeError
 from runtime.message import Caller, Request
 from runtime.testing import Stage
+from tests.shelves import alter, rows_of
 
 PASSWORD = "correct horse"
 
@@ -77,3 +78,11 @@ class Person:
 async def told(stage: Stage, after: int) -> Sequence[AccessChange]:
     """What edges have been told since."""
     return (await stage.ask(GetAccessChanges(after=after))).changes
+
+
+async def alone(stage: Stage, *keep: Person) -> None:
+    """Nobody else is an admin any more."""
+    store, ids = stage.dispatches["user"].store, [each.user.id for each in keep]
+    for row in await rows_of(store, "account"):
+        if row["role"] == "admin" and row["id"] not in ids:
+            await alter(store, "account", row["id"], role="member")

@@ -15,8 +15,9 @@ from actors.contracts.user import DeleteMe, GetMe, UpdateMe, UserDeleted, UserUp
 from actors.contracts.user_admin import ListUsers
 from runtime.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Unauthenticated
 from runtime.testing import Stage
-from tests.actors.people import PASSWORD, Person, told
+from tests.actors.people import PASSWORD, Person, alone, told
 from tests.actors.town import Town
+from tests.shelves import rows_of
 from tests.sql import sql
 
 
@@ -147,8 +148,7 @@ async def test_without_the_task_actors_word_nobody_leaves_and_the_right_password
 
 async def test_the_last_active_admin_stays(town: Town) -> None:
     root = await Person.admin(town.stage)
-    async with town.stage.dispatches["user"].store.transaction() as transaction:
-        await sql(transaction).execute("update account set role = 'member' where id <> $1", root.user.id)
+    await alone(town.stage, root)
     with pytest.raises(Conflict, match=r"user\.last_admin"):
         await leave(root)
 
@@ -175,8 +175,7 @@ async def test_no_row_of_the_user_actor_holds_anything_of_an_erased_person(town:
         ("notify", ("person", "notification", "mail")),
     ):
         for table in tables:
-            rows = await sql(town.stage.dispatches[actor].store.reader).fetch(f"select * from {table}")
-            assert mark not in repr([dict(row) for row in rows]), (actor, table)
+            assert mark not in repr(await rows_of(town.stage.dispatches[actor].store, table)), (actor, table)
 
 
 # ------------------------------------------------------------------------------- what is left elsewhere

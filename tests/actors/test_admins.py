@@ -17,8 +17,8 @@ from config.settings import Settings
 from runtime.errors import Conflict, Forbidden, NotFound, PreconditionFailed, Unauthenticated
 from runtime.keys import Sealer
 from runtime.testing import Stage
-from tests.actors.people import PASSWORD, Person, told
-from tests.sql import sql
+from tests.actors.people import PASSWORD, Person, alone, told
+from tests.shelves import rows_of
 
 
 @pytest.fixture
@@ -98,15 +98,6 @@ async def test_a_stale_version_changes_nothing(root: Person, ada: Person) -> Non
     await root.stage.ask(ChangeUser(id=ada.user.id, role="admin", if_match=(7, 1)), caller=root.caller)
 
 
-async def alone(stage: Stage, *keep: Person) -> None:
-    """Nobody else is an admin any more."""
-    async with stage.dispatches["user"].store.transaction() as transaction:
-        ids = [each.user.id for each in keep]
-        rows = await sql(transaction).fetch("select id from account where role = 'admin'")
-        others = [row["id"] for row in rows if row["id"] not in ids]
-        await sql(transaction).execute("update account set role = 'member' where id = any($1)", others)
-
-
 async def test_the_last_active_admin_stays(root: Person, ada: Person) -> None:
     await alone(root.stage, root)
     for change in (ChangeUser(id=root.user.id, role="member"), ChangeUser(id=root.user.id, status="suspended")):
@@ -137,7 +128,7 @@ async def test_the_first_admin_of_the_settings_is_made_once(database: str | None
     settings = Settings(argon2="8,1,1", admin_email="Root@example.org", admin_password=PASSWORD)
     async with Stage(UserActor(settings=settings, sealer=Sealer(b"a key of the tests"))) as stage:
         await stage.dispatches["user"].start()
-        (row,) = await sql(stage.dispatches["user"].store.reader).fetch("select id, email, role from account")
+        (row,) = await rows_of(stage.dispatches["user"].store, "account")
         assert (row["email"], row["role"]) == ("Root@example.org", "admin")
         root = await stage.ask(GetUser(id=row["id"]), caller=row["id"])
         assert root.email_verified is True

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
 from actors.contracts.user import SignIn
-from actors.records.user import UserRecords
 from actors.user_actor import UserActor
 from config.settings import Settings
 from runtime.keys import Sealer
-from runtime.ports import Store
+from runtime.ports import Store, Value
+from runtime.stagehands import records_of
 from runtime.testing import Stage
 from runtime.timers import Timer
 from tests.actors.conftest import schemas
 from tests.actors.people import Person
-from tests.sql import sql
+from tests.shelves import alter, put_in, rows_of, take_out
 
 
 class Archive:
@@ -40,13 +41,17 @@ class Archive:
         self.stage.advance(minutes=1)
         await self.stage.tick("user", "link_audit")
 
-    async def meddle(self, statement: str, *values: str | int) -> None:
-        """As somebody does who has the database, but not the key."""
-        async with self.store.transaction() as transaction:
-            assert await sql(transaction).execute(statement, *values)
+    async def rows(self) -> list[dict[str, Any]]:
+        """Of the audit, the oldest first."""
+        return await rows_of(self.store, "audit")
 
     async def ids(self) -> list[str]:
-        return [row["id"] for row in await sql(self.store.reader).fetch("select id from audit order by id")]
+        return [row["id"] for row in await self.rows()]
+
+    async def take_out(self, id: str) -> None:
+        """As somebody does who has the database, but not the key; likewise below."""
+        await take_out(self.store, "audit_origin", id)
+        await take_out(self.store, "audit", id)
 
 
 @pytest.fixture
@@ -69,47 +74,43 @@ async def test_b112_an_audit_that_was_left_alone_has_no_faults(archive: Archive)
     assert await archive.faults() == []
     await archive.link()
     assert await archive.faults() == []
-    (row,) = await sql(archive.store.reader).fetch("select count(*) as n from audit where seq is null")
-    assert row["n"] == 1, "what happened to no account is only marked, since it is forgotten"
+    outside = [row for row in await archive.rows() if row["seq"] is None]
+    assert len(outside) == 1, "what happened to no account is only marked, since it is forgotten"
 
 
 @pytest.mark.parametrize("column", ["action", "actor_id", "user_id", "detail"])
 @pytest.mark.parametrize("place", [0, 2, -2, -1], ids=["the first", "in the chain", "not in it yet", "of no account"])
 async def test_b112_a_changed_row_is_noticed(archive: Archive, column: str, place: int) -> None:
     id = (await archive.ids())[place]
-    await archive.meddle(f"update audit set {column} = 'forged' where id = $1", id)
+    await alter(archive.store, "audit", id, **{column: "forged"})
     assert [id in fault for fault in await archive.faults()] == [True]
     await archive.link()
     assert [id in fault for fault in await archive.faults()] == [True]
 
 
 async def test_b112_a_changed_time_is_noticed(archive: Archive) -> None:
-    await archive.meddle("update audit set at = at + 1 where id = $1", (await archive.ids())[1])
+    row = (await archive.rows())[1]
+    await alter(archive.store, "audit", row["id"], at=row["at"] + 1)
     assert len(await archive.faults()) == 1
 
 
 async def test_b112_a_row_that_was_taken_out_is_noticed(archive: Archive) -> None:
     _, second, third, *_ = await archive.ids()
-    await archive.meddle("delete from audit_origin where audit_id = $1", second)
-    await archive.meddle("delete from audit where id = $1", second)
+    await archive.take_out(second)
     (missing,) = await archive.faults()
     assert missing == f"of the audit, 1 rows before {third} are missing"
 
 
 async def test_b112_rows_cut_off_at_the_end_are_noticed(archive: Archive) -> None:
-    last = (await archive.ids())[3]
-    await archive.meddle("delete from audit_origin where audit_id = $1", last)
-    await archive.meddle("delete from audit where id = $1", last)
+    await archive.take_out((await archive.ids())[3])
     assert len(await archive.faults()) == 1
     await archive.link()
     assert len(await archive.faults()) == 1
 
 
 async def test_b112_a_row_that_was_put_in_is_noticed(archive: Archive) -> None:
-    await archive.meddle(
-        "insert into audit (id, action, user_id, at, detail, mark) values ('x', 'user.deleted', 'y', 1, '', $1)",
-        "0" * 64,
-    )
+    forged: dict[str, Value] = {"action": "user.deleted", "user_id": "y", "at": 1, "detail": "", "mark": "0" * 64}
+    await put_in(archive.store, "audit", "x", actor_id=None, **forged)
     assert await archive.faults() == ["of the audit, the row x was not written by the user actor"]
     await archive.link()
     assert len(await archive.faults()) == 1
@@ -117,15 +118,15 @@ async def test_b112_a_row_that_was_put_in_is_noticed(archive: Archive) -> None:
 
 async def test_b112_rows_that_changed_places_are_noticed(archive: Archive) -> None:
     first, second, *_ = await archive.ids()
-    await archive.meddle("update audit set seq = -1 where id = $1", first)
-    await archive.meddle("update audit set seq = 1 where id = $1", second)
-    await archive.meddle("update audit set seq = 2 where id = $1", first)
+    for id, seq in ((first, -1), (second, 1), (first, 2)):
+        await alter(archive.store, "audit", id, seq=seq)
     assert await archive.faults()
 
 
 async def test_b112_another_key_knows_no_row(archive: Archive) -> None:
-    stranger = UserRecords(sql(archive.store.reader), Sealer(b"another key"))
-    assert len(await stranger.audit.faults()) == len(await archive.ids())
+    stranger = UserActor(settings=Settings(argon2="8,1,1"), sealer=Sealer(b"another key"))
+    records = records_of(stranger, archive.store)(archive.store.reader)
+    assert len(await stranger.check(records)) == len(await archive.ids())
 
 
 async def test_b112_the_chain_is_exact_while_many_write_and_several_link(archive: Archive) -> None:
@@ -143,6 +144,5 @@ async def test_b112_the_chain_is_exact_while_many_write_and_several_link(archive
     archive.stage.advance(minutes=8)
     await archive.link()
     assert await archive.faults() == []
-    rows = await sql(archive.store.reader).fetch("select seq from audit where user_id is not null order by seq")
-    assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
-    assert len(rows) == 1 + 4 + 8 + 16
+    numbers = [row["seq"] for row in await archive.rows() if row["user_id"] is not None]
+    assert sorted(numbers) == list(range(1, 1 + 1 + 4 + 8 + 16))

@@ -17,6 +17,7 @@ from runtime.keys import Sealer
 from runtime.testing import Stage
 from tests.actors.people import PASSWORD, Person, told
 from tests.actors.town import ORIGIN, Town, part
+from tests.shelves import alter
 from tests.sql import sql
 
 NEW = "a horse of another color"
@@ -182,8 +183,7 @@ async def test_b76_many_at_once_are_no_way_around_the_limit(town: Town, ada: Per
 
 
 async def test_a_suspended_account_is_mailed_no_token(town: Town, ada: Person) -> None:
-    async with town.stage.dispatches["user"].store.transaction() as transaction:
-        await sql(transaction).execute("update account set status = 'suspended' where id = $1", ada.user.id)
+    await alter(town.stage.dispatches["user"].store, "account", ada.user.id, status="suspended")
     assert await ada.outcome(AskForReset(email=ada.user.email)) == "ok"
     await town.stage.drain()
     assert "Set a new password" not in subjects(town, ada)

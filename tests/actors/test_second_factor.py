@@ -14,7 +14,7 @@ from actors.totp import STEP_MS, code_at, step_of
 from runtime.errors import Forbidden, Invalid
 from runtime.testing import Stage
 from tests.actors.people import PASSWORD, Person
-from tests.sql import sql
+from tests.shelves import rows_of
 
 # RFC 6238 appendix B, the last six of the eight digits that it shows for SHA-1
 VECTORS = [
@@ -185,10 +185,9 @@ async def test_with_the_password_it_is_disabled(begun: Authenticator) -> None:
 async def test_enabling_and_disabling_are_in_the_audit_and_no_secret_lies_in_the_clear(begun: Authenticator) -> None:
     root = await Person.admin(begun.ada.stage)
     codes = await enable(begun)
-    reader = begun.ada.stage.dispatches["user"].store.reader
     text = ""
     for table in ("totp", "recovery_code", "inbox", "audit"):
-        text += repr([dict(row) for row in await sql(reader).fetch(f"select * from {table}")])
+        text += repr(await rows_of(begun.ada.stage.dispatches["user"].store, table))
     assert not [each for each in codes if each in text]
     assert repr(begun.secret)[2:-1] not in text
     await begun.ada.stage.ask(DisableTotp(password=PASSWORD), caller=begun.ada.caller)

@@ -20,7 +20,7 @@ from runtime.errors import NotFound, Unauthenticated
 from runtime.message import Caller
 from runtime.testing import Stage
 from tests.actors.people import Person, told
-from tests.sql import sql
+from tests.shelves import alter
 
 
 @pytest.fixture
@@ -104,8 +104,7 @@ async def test_a_session_ends_after_thirty_days_however_often_it_was_refreshed(a
 
 async def test_a_suspended_account_refreshes_nothing(ada: Person) -> None:
     tokens = await ada.sign_in()
-    async with ada.stage.dispatches["user"].store.transaction() as transaction:
-        await sql(transaction).execute("update account set status = 'suspended' where id = $1", ada.user.id)
+    await alter(ada.stage.dispatches["user"].store, "account", ada.user.id, status="suspended")
     assert await ada.refresh(tokens.refresh_token) == "auth.token_invalid"
 
 

@@ -21,7 +21,7 @@ from runtime.keys import Sealer
 from runtime.message import Caller
 from runtime.stagehands import records_of
 from runtime.testing import Stage
-from tests.sql import sql
+from tests.shelves import alter, rows_of
 
 PASSWORD = "correct horse"
 
@@ -69,10 +69,9 @@ async def test_neither_refresh_token_nor_password_lies_in_the_store(
     stage: Stage, user: User, networks: Iterator[Caller]
 ) -> None:
     tokens = await stage.ask(SignIn(email=user.email, password=PASSWORD), caller=next(networks))
-    reader = stage.dispatches["user"].store.reader
     text = ""
     for table in ("account", "session", "refresh_token", "signing_key", "inbox", "attempt"):
-        text += repr([dict(row) for row in await sql(reader).fetch(f"select * from {table}")])
+        text += repr(await rows_of(stage.dispatches["user"].store, table))
     assert tokens.refresh_token not in text
     assert tokens.access_token not in text
     assert PASSWORD not in text
@@ -210,8 +209,7 @@ async def test_b75_of_many_guesses_at_once_five_are_looked_at(
 async def test_a_suspended_account_is_told_so_only_with_its_password(
     stage: Stage, user: User, networks: Iterator[Caller]
 ) -> None:
-    async with stage.dispatches["user"].store.transaction() as transaction:
-        await sql(transaction).execute("update account set status = 'suspended' where id = $1", user.id)
+    await alter(stage.dispatches["user"].store, "account", user.id, status="suspended")
     caller = next(networks)
     assert await outcome(stage, caller, user.email) == "auth.invalid_credentials"
     for _ in range(6):  # none of them counts as a failure
@@ -224,9 +222,8 @@ async def test_what_no_longer_counts_is_forgotten(stage: Stage, user: User, netw
     await outcome(stage, caller, user.email, PASSWORD)
     stage.advance(hours=31 * 24)
     await stage.tick("user", "forget")
-    reader = stage.dispatches["user"].store.reader
     for table in ("attempt", "known_network", "session", "refresh_token"):
-        assert await sql(reader).fetch(f"select * from {table}") == []
+        assert await rows_of(stage.dispatches["user"].store, table) == []
 
 
 async def test_a_key_sealed_with_another_secret_stops_the_start(stage: Stage) -> None:

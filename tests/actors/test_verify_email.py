@@ -14,7 +14,7 @@ from runtime.errors import Invalid, Throttled, Unauthenticated
 from runtime.message import holds_secret
 from runtime.testing import Stage
 from tests.actors.town import ORIGIN, Town, part
-from tests.sql import sql
+from tests.shelves import rows_of
 
 LINK = re.compile(rf"{ORIGIN}/\S*\?token=([\w-]{{43}})(?![\w-])")
 
@@ -145,6 +145,6 @@ async def test_no_store_holds_a_token_in_the_clear(town: Town) -> None:
     (token,) = tokens(town, user)
     stored = [row.envelope for row in outbox]
     for table in ("mailed_token", "account"):
-        rows = await sql(town.stage.dispatches["user"].store.reader).fetch(f"select * from {table}")
+        rows = await rows_of(town.stage.dispatches["user"].store, table)
         stored += [value for row in rows for value in row.values() if isinstance(value, bytes)]
     assert token.encode() not in b"".join(stored)
