@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aiohttp
 import pytest
+from pymongo import AsyncMongoClient
 
 from runtime import stagehands
 from tests.system.world import Api, World
@@ -67,6 +70,23 @@ async def real(tmp_path: Path, servers: dict[str, str]) -> AsyncIterator[World]:
     async with World(tmp_path, servers) as world:
         yield world
     await _delete_queues(servers)
+
+
+@pytest.fixture
+async def mixed(tmp_path: Path, servers: dict[str, str], mongo_url: str, s3_url: str) -> AsyncIterator[World]:
+    """Each actor on another kind of store: accounts in MongoDB, tasks in PostgreSQL, notifications in SQLite, files in
+    S3 with what is known of them in PostgreSQL."""
+    database = servers["BROKER_PREFIX"]
+    own = {
+        "USER_STORE_URL": urlsplit(mongo_url)._replace(path=f"/{database}").geturl(),
+        "NOTIFY_STORE_URL": f"sqlite:{tmp_path}/notify.db",
+        "BLOB_URL": s3_url,
+    }
+    async with World(tmp_path, servers | own) as world:
+        yield world
+    await _delete_queues(servers)
+    async with AsyncMongoClient[dict[str, Any]](mongo_url) as client:
+        await client.drop_database(f"{database}_user")
 
 
 async def _delete_queues(servers: dict[str, str]) -> None:

@@ -6,13 +6,16 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from pymongo import AsyncMongoClient
 
 from runtime.connect import store_at
 from runtime.context import system_clock
 from runtime.ports import Store
-from tests.unit.counter import MIGRATIONS
+from tests.unit.counter import IN_DOCUMENTS, MIGRATIONS
 from tests.unit.house import House
 from tests.unit.line import Brokers, Line
 
@@ -23,11 +26,24 @@ def schemas() -> Iterator[int]:
     return count(1)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path, schemas: Iterator[int]) -> str:
-    """The address of an empty store: a file, then a schema."""
+OF_RACES = {"test_dispatch", "test_outbox", "test_outside"}
+"""Suites that run on MongoDB, too."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "store_url" in metafunc.fixturenames:
+        more = ["mongodb"] if metafunc.module.__name__.rpartition(".")[2] in OF_RACES else []
+        metafunc.parametrize("store_url", ["sqlite", "postgresql", *more], indirect=True)
+
+
+@pytest.fixture
+def store_url(request: pytest.FixtureRequest, tmp_path: Path, schemas: Iterator[int], run_id: str) -> str:
+    """The address of an empty store: a file, then a schema, then a database."""
     if request.param == "sqlite":
         return f"sqlite:{tmp_path}/counter.db?synchronous=normal"
+    if request.param == "mongodb":
+        server: str = request.getfixturevalue("mongo_url")
+        return urlsplit(server)._replace(path=f"/unit{run_id}-{next(schemas)}").geturl()
     url: str = request.getfixturevalue("postgres_url")
     return f"{url}{'&' if '?' in url else '?'}schema=unit{next(schemas)}"
 
@@ -37,9 +53,12 @@ async def store(store_url: str) -> AsyncIterator[Store]:
     """A store with the counter's tables."""
     store = store_at(store_url, "counter", system_clock, pool_size=6)
     await store.open()
-    await store.migrate(MIGRATIONS)
+    await store.migrate(IN_DOCUMENTS if store.reader.dialect == "mongo" else MIGRATIONS)
     yield store
     await store.close()
+    if store_url.startswith("mongodb"):
+        async with AsyncMongoClient[dict[str, Any]](store_url) as client:
+            await client.drop_database(f"{urlsplit(store_url).path[1:]}_counter")
 
 
 @pytest.fixture

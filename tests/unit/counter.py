@@ -17,6 +17,9 @@ from runtime.ports import Migration, Session
 MIGRATIONS = [
     Migration("0001_totals", "create table total (name text not null primary key, value bigint not null)"),
 ]
+IN_DOCUMENTS = [
+    Migration("0001_totals", '{"collection": "total", "columns": ["name", "value"], "key": ["name"]}'),
+]
 
 THRICE = Policy(attempts=3, first=0.01, longest=0.02)
 

@@ -26,8 +26,8 @@ from runtime.message import (
 from runtime.ports import Outgoing, ParkedRow, Store
 from runtime.telemetry import Metrics
 from runtime.verdict import Received, Verdict
-from tests.sql import sql
-from tests.unit.counter import CounterActor, Totals
+from tests.shelves import rows_of
+from tests.unit.counter import CounterActor, Total
 
 KEY = derive(b"a secret of the tests", "actor:counter")
 NEW_ID = Ids()
@@ -93,12 +93,11 @@ class House:
         return verdict
 
     async def total(self, name: str) -> int:
-        return (await Totals(sql(self.store.reader)).get(name)).value
+        total: Total = await self.dispatch.records(self.store.reader).get(name)
+        return total.value
 
     async def inbox(self) -> int:
-        row = await sql(self.store.reader).row("select count(*) as n from inbox where settled_at is not null")
-        assert row is not None
-        return int(row["n"])
+        return len([row for row in await rows_of(self.store, "inbox") if row["settled_at"] is not None])
 
     async def row(self, id: str) -> ParkedRow:
         row = await self.store.parked(id)

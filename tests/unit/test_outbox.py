@@ -14,7 +14,7 @@ from runtime.outbox import Relay
 from runtime.parked import ParkedLoop
 from runtime.ports import Broker, Outgoing, Publication, Store
 from runtime.telemetry import Metrics
-from tests.sql import sql
+from tests.shelves import lapse
 from tests.unit.counter import Add, Issue
 from tests.unit.house import KEY, House
 from tests.unit.line import TOPOLOGY, Line, until
@@ -23,11 +23,6 @@ from tests.unit.stopwatch import run_at_once
 
 def relay(house: House, broker: Broker) -> Relay:
     return Relay("counter", house.store, broker, key=KEY, metrics=house.metrics)
-
-
-async def let_leases_lapse(store: Store) -> None:
-    async with store.transaction() as transaction:
-        await sql(transaction).execute("update outbox set leased_until = 0")
 
 
 class Outsider(MemoryBroker):
@@ -71,7 +66,7 @@ async def test_f40_embedded_what_its_sender_may_have_died_of_is_counted_before_i
     house, _, broker = await memory_line.replica()
     await house.one(Add(name="a"))
     (sent,) = house.sent()
-    await let_leases_lapse(memory_line.store)  # its process is gone
+    await lapse(memory_line.store, "outbox")  # its process is gone
     assert await relay(house, broker).step() == 1
     assert ((await house.row(sent.id)).attempt, await house.total("added a")) == (1, 0)
     assert await ParkedLoop(house.dispatch).step() == 1
@@ -139,7 +134,7 @@ async def test_two_relays_on_one_store_send_every_row_and_no_row_twice_within_it
     broker = Outsider()
     await broker.open(TOPOLOGY)
     await asyncio.gather(*(house.one(Add(name=f"a{n}")) for n in range(30)))
-    await let_leases_lapse(house.store)
+    await lapse(house.store, "outbox")
     loops = [asyncio.ensure_future(relay(each, broker).run()) for each in (house, house.replica())]
 
     async def empty() -> bool:
@@ -159,7 +154,7 @@ async def test_a_row_that_was_sent_twice_has_one_effect(line: Line) -> None:
     (row,) = house.offered
     publication = Publication(row.id, row.route, house.dispatch.sealer.unwrap(row.envelope))
     assert await broker.publish([publication]) == [True]
-    await let_leases_lapse(line.store)
+    await lapse(line.store, "outbox")
     assert await relay(house, broker).step() == 1
     await until(lambda: house.total("added a"))
     assert await consumer.drain(5) == []
@@ -173,7 +168,7 @@ async def test_a_row_sealed_with_another_key_keeps_no_other_back(house: House) -
     await broker.open(TOPOLOGY)
     await house.one(Issue(token="canary"))
     await house.one(Add(name="a"))
-    await let_leases_lapse(house.store)
+    await lapse(house.store, "outbox")
     stranger = Relay("counter", house.store, broker, key=b"another", metrics=house.metrics)
     assert await stranger.step() == 1
     assert [unframe(each.body, KEY)[0][0].type for each in broker.published] == ["added"]
