@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -19,7 +20,6 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     BulkWriteError,
-    ConfigurationError,
     ConnectionFailure,
     DocumentTooLarge,
     InvalidOperation,
@@ -35,7 +35,7 @@ from runtime.ports import Duplicate, Row
 ACQUIRE_S = 0.9
 """Seconds to find the server, to connect and to wait for a free connection, each."""
 STATEMENT_S = 5.0
-"""Seconds for a statement, here and at the server."""
+"""Seconds for a statement; the server ends one whose asker has hung up."""
 READERS = 4
 """Connections beyond those of transactions."""
 
@@ -81,19 +81,23 @@ def client_of(url: str, *, actor: str, size: int) -> AsyncMongoClient[Document]:
     :raises SettingError: no such URL.
     """
     try:
-        return AsyncMongoClient(
-            url,
-            appname=f"troupe {actor}",
-            maxPoolSize=size + READERS,
-            serverSelectionTimeoutMS=int(ACQUIRE_S * 1000),
-            connectTimeoutMS=int(ACQUIRE_S * 1000),
-            waitQueueTimeoutMS=int(ACQUIRE_S * 1000),
-            timeoutMS=int(STATEMENT_S * 1000),
-            w="majority",
-            readConcernLevel="majority",
-            tz_aware=True,
-        )
-    except (ConfigurationError, PyMongoError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # so it is told of an option that there is not
+            return AsyncMongoClient(
+                url,
+                appname=f"troupe {actor}",
+                maxPoolSize=size + READERS,
+                serverSelectionTimeoutMS=int(ACQUIRE_S * 1000),
+                connectTimeoutMS=int(ACQUIRE_S * 1000),
+                waitQueueTimeoutMS=int(ACQUIRE_S * 1000),
+                socketTimeoutMS=int(STATEMENT_S * 1000),
+                retryReads=False,  # whoever asked knows better whether to ask again
+                retryWrites=False,
+                w="majority",
+                readConcernLevel="majority",
+                tz_aware=True,
+            )
+    except (PyMongoError, UserWarning, ValueError) as error:
         raise SettingError(f"the store of {actor}: {_without_address(error)}") from None
 
 

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import pymongo
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.read_concern import ReadConcern
@@ -41,6 +42,8 @@ from runtime.ports import Busy, Claim, Claimed, Duplicate, Outgoing, ParkedRow, 
 
 PAUSE_S = 0.002, 0.03
 """Bounds of the seconds between two tries, uniform in between."""
+UNDO_S = 0.5
+"""Seconds for telling the server that a transaction is given up."""
 
 
 async def _pause() -> None:
@@ -235,7 +238,8 @@ class MongoTransaction(Collections, Contents):
 
     async def _undo(self) -> None:
         if self._session.in_transaction:
-            await self._session.abort_transaction()
+            with pymongo.timeout(UNDO_S):
+                await self._session.abort_transaction()  # raises nothing: an open one ends at the server's limit
 
     async def _start(self) -> None:
         self._claims, self._claimed = [], {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import ClassVar
 
 from pymongo import UpdateOne
@@ -49,6 +49,8 @@ WAIT_S = 0.85
 """Seconds for which a transaction begins anew when others hold what it wants."""
 BOOT_S = 600.0
 """Likewise that of `exclusive`, waiting for its turn."""
+GOODBYE_S = 1.0
+"""Seconds that transactions may take to end when the store is closed."""
 SEEN_MS = 15_000
 """How long a process counts after it was seen."""
 
@@ -75,6 +77,7 @@ class MongoStore:
         name = split(url, actor=actor)
         self._client = client_of(url, actor=actor, size=pool_size)
         self._database: Database = self._client[name]
+        self._size = pool_size
         self._turns = asyncio.Semaphore(pool_size)
         self._writer = self._reader = Reader(self._database)
         self._replica = self._client
@@ -105,7 +108,12 @@ class MongoStore:
             raise StartError("a single mongod has no transactions: make a replica set of it, of one member if need be")
 
     async def close(self) -> None:
+        """Who waits gets `StoreAway`; who is at work has a second to end: nobody else would end it at the server."""
         self._closed = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                for _ in range(self._size):
+                    await self._turns.acquire()
         await self._client.close()
         if self._replica is not self._client:
             await self._replica.close()
@@ -127,14 +135,14 @@ class MongoStore:
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         """Of as many transactions as may be open at once, first in, first out."""
-        if self._closed:
-            raise StoreAway("the store is closed")
         try:
             async with asyncio.timeout(ACQUIRE_S):
                 await self._turns.acquire()
         except TimeoutError as error:
             raise StoreAway("no transaction of this process ended in time") from error
         try:
+            if self._closed:
+                raise StoreAway("the store is closed")
             yield
         finally:
             self._turns.release()
