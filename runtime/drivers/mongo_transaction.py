@@ -95,11 +95,11 @@ class MongoTransaction(Collections, Contents):
                 busy.append(held)
 
         async def work() -> bool:
-            ours = {"_id": id, "lease": lease, "settled_at": None}
-            found = await translating(self._database["inbox"].find_one(ours, session=self._session))
-            if found is None or busy:
+            rows = await self._inbox({"_id": id, "lease": lease, "settled_at": None})
+            if busy or not rows:
                 return False
-            await self._take([Claim(id)])
+            if not rows[0]["leased"]:  # else nobody may claim it, and nobody has
+                await self._take([Claim(id)])
             self._claimed[id] = lease
             return True
 
@@ -107,11 +107,7 @@ class MongoTransaction(Collections, Contents):
 
     async def _look(self, claims: Sequence[Claim], busy: Mapping[str, Busy]) -> list[Claimed]:
         """:param busy: those that are known to be in another's hand. :raises Conflict: one more is."""
-        leased = {"$gt": ["$leased_until", NOW]}
-        columns: Document = {"hash": 1, "reply": 1, "settled_at": 1, "asking": 1, "lease": 1, "leased": leased}
-        pipeline: list[Document] = [{"$match": {"_id": {"$in": [claim.id for claim in claims]}}}, {"$project": columns}]
-        rows = await translating(self._database["inbox"].aggregate(pipeline, session=self._session))
-        known = {row["_id"]: row for row in await translating(rows.to_list())}
+        known = {row["_id"]: row for row in await self._inbox({"_id": {"$in": [claim.id for claim in claims]}})}
         found: list[Claimed] = []
         taken: list[Claim] = []
         for claim in claims:
@@ -130,6 +126,14 @@ class MongoTransaction(Collections, Contents):
                 found.append(None)
         await self._take(taken)
         return found
+
+    async def _inbox(self, where: Document) -> list[Document]:
+        """Rows, and whether each is `leased`."""
+        leased = {"$gt": ["$leased_until", NOW]}
+        columns: Document = {"hash": 1, "reply": 1, "settled_at": 1, "asking": 1, "lease": 1, "leased": leased}
+        pipeline: list[Document] = [{"$match": where}, {"$project": columns}]
+        cursor = await translating(self._database["inbox"].aggregate(pipeline, session=self._session))
+        return await translating(cursor.to_list())
 
     async def _take(self, claims: Sequence[Claim]) -> None:
         keys = [key for claim in claims for key in _keys(claim)]
