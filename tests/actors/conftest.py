@@ -6,12 +6,10 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from pymongo import AsyncMongoClient
 
 from actors.notify_actor import NotifyActor
 from actors.task_actor import TaskActor
@@ -26,6 +24,7 @@ from tests.actors.company import Company
 from tests.actors.importing import Importers
 from tests.actors.town import ORIGIN, Town
 from tests.conformance.cloudinary_server import cloudinary_server, cloudinary_url
+from tests.servers.answers import drop_documents
 
 OF_THE_USER_ACTOR = {
     "account", "admins", "api_tokens", "audit_chain", "passwords", "register", "second_factor", "sessions", "sign_in",
@@ -47,8 +46,7 @@ async def schemas(url: str, name: str) -> AsyncIterator[Callable[[str], str]]:
         with TemporaryDirectory() as folder:
             database = urlsplit(url)._replace(path=f"/{name}").geturl()
             yield lambda actor: database if actor == "user" else f"sqlite:{folder}/{actor}.db"
-        async with AsyncMongoClient[dict[str, Any]](url) as client:
-            await client.drop_database(f"{name}_user")
+        await drop_documents(url, f"{name}_user")
         return
     names = {actor: f"{name}_{actor}" for actor in ("user", "task", "notify", "media")}
     yield lambda actor: f"{url}{'&' if '?' in url else '?'}schema={names[actor]}"

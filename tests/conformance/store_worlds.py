@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
 import asyncpg
-from pymongo import AsyncMongoClient
 
 from runtime.context import Clock, system_clock
 from runtime.drivers import store_mongo, store_postgres
 from runtime.drivers.store_sqlite import SqliteStore
 from runtime.ports import Migration, Scope, Store, Transaction
+from tests.servers.answers import drop_documents
 from tests.sql import documents, sql
 
 THINGS = Migration(
@@ -226,5 +225,4 @@ class MongoWorld(World):
     async def drop(self) -> None:
         """Leave nothing behind on the server."""
         await self.stop()
-        async with AsyncMongoClient[dict[str, Any]](self.server) as client:
-            await client.drop_database(f"troupe_{self.name}")
+        await drop_documents(self.server, f"troupe_{self.name}")

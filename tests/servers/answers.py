@@ -105,6 +105,12 @@ async def mongo(url: str) -> str:
     return f"MongoDB {built['version']}"
 
 
+async def drop_documents(url: str, name: str) -> None:
+    """Remove a database of MongoDB."""
+    async with AsyncMongoClient[dict[str, Any]](url) as client:
+        await client.drop_database(name)
+
+
 async def redis_server(url: str) -> str:
     """Redis and its version. :raises NoAnswer: it did not let us in."""
     client = redis.asyncio.from_url(url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aiohttp
 import pytest
-from pymongo import AsyncMongoClient
 
 from runtime import stagehands
+from tests.servers.answers import drop_documents
 from tests.system.world import Api, World
 
 MakeWorld = Callable[..., World]
@@ -85,8 +84,7 @@ async def mixed(tmp_path: Path, servers: dict[str, str], mongo_url: str, s3_url:
     async with World(tmp_path, servers | own) as world:
         yield world
     await _delete_queues(servers)
-    async with AsyncMongoClient[dict[str, Any]](mongo_url) as client:
-        await client.drop_database(f"{database}_user")
+    await drop_documents(mongo_url, f"{database}_user")
 
 
 async def _delete_queues(servers: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -18,6 +19,7 @@ from runtime.message import Envelope, frame
 from runtime.ports import Blobs, Parked
 from tests.edge.test_object_store import bucket
 from tests.edge.whole_house import BOUNDARY, form
+from tests.servers.answers import drop_documents
 from tests.system.test_command_line import embedded_store
 from tests.system.world import PASSWORD, Answer, Api, World
 
@@ -181,8 +183,11 @@ async def once(content: bytes) -> AsyncIterator[bytes]:
 
 
 async def test_everything_is_found_on_real_servers_and_back_again(
-    to_servers: Move, house: House, tmp_path: Path
+    to_servers: Move, house: House, tmp_path: Path, mongo_url: str
 ) -> None:
+    """Accounts in MongoDB, the others in PostgreSQL."""
+    name = to_servers.target.settings["BROKER_PREFIX"]
+    to_servers.target.settings["USER_STORE_URL"] = urlsplit(mongo_url)._replace(path=f"/{name}").geturl()
     code, output, errors = await to_servers()
     assert (code, "All is there" in output) == (0, True), (output, errors)
     assert "objects: 1, 700000 bytes" in output
@@ -209,6 +214,7 @@ async def test_everything_is_found_on_real_servers_and_back_again(
             code, output, errors = await move_back()
         assert code == 0, (output, errors)
         await house.is_found((await back.start()).address)
+    await drop_documents(mongo_url, f"{name}_user")
 
 
 async def test_what_runs_is_not_moved(to_servers: Move) -> None:

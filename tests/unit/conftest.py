@@ -6,15 +6,14 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from pymongo import AsyncMongoClient
 
 from runtime.connect import store_at
 from runtime.context import system_clock
 from runtime.ports import Store
+from tests.servers.answers import drop_documents
 from tests.unit.counter import IN_DOCUMENTS, MIGRATIONS
 from tests.unit.house import House
 from tests.unit.line import Brokers, Line
@@ -57,8 +56,7 @@ async def store(store_url: str) -> AsyncIterator[Store]:
     yield store
     await store.close()
     if store_url.startswith("mongodb"):
-        async with AsyncMongoClient[dict[str, Any]](store_url) as client:
-            await client.drop_database(f"{urlsplit(store_url).path[1:]}_counter")
+        await drop_documents(store_url, f"{urlsplit(store_url).path[1:]}_counter")
 
 
 @pytest.fixture
