@@ -72,6 +72,7 @@ def test_the_report_has_a_line_for_every_port() -> None:
     assert lines == [
         "Broker  NOT TESTED with RabbitMQ: no program",
         "Store   no test of this run asked for a real server",
+        "Mongo   no test of this run asked for a real server",
         "Cache   Redis 8.0.2, container of redis:8",
         "Blobs   no test of this run asked for a real server",
         "Compose NOT TESTED with containers: no engine",

@@ -21,7 +21,7 @@ NAMED_S = 3.0
 class Kind:
     """A sort of server.
 
-    :param port: what it is tested behind, in `runtime/ports.py`.
+    :param port: what it is tested behind, in `runtime/ports.py`; of two behind one, the second by its own name.
     :param variable: the environment variable that may name one.
     :param ask: its product and version, or `answers.NoAnswer`.
     """
@@ -57,7 +57,7 @@ STORE = Kind(
     local.postgres,
 )
 DOCUMENTS = Kind(
-    "Store (MongoDB)",
+    "Mongo",
     "MongoDB",
     "TEST_MONGO_URL",
     answers.mongo,

@@ -14,7 +14,7 @@ CONTAINERS = "Compose"
 def lines(findings: Mapping[str, Obtained | Unobtainable]) -> list[str]:
     """One line for each port, and one for `compose.yaml`; `findings` by `Kind.port`."""
     rows = [*((kind.port, kind.name) for kind in KINDS), (CONTAINERS, "containers")]
-    return [f"{port:<16}{_line(name, findings.get(port))}" for port, name in rows]
+    return [f"{port:<8}{_line(name, findings.get(port))}" for port, name in rows]
 
 
 def _line(name: str, finding: Obtained | Unobtainable | None) -> str:
