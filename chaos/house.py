@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 
@@ -101,6 +101,8 @@ async def real(
         f"{actor.upper()}_STORE_URL": f"{store}?{urlencode({'schema': f'{name}_{actor}'})}"
         for actor in stagehands.actor_names()
     }
+    if lab.documents:
+        stores["USER_STORE_URL"] = urlsplit(lab.documents.url)._replace(path=f"/{name}").geturl()
     servers = {
         "BROKER_URL": address(lab.broker, "broker" in proxied),
         "BROKER_PREFIX": name,

@@ -18,7 +18,7 @@ from chaos.machines import Containers, Machine, Programs
 from runtime import stagehands
 from tests.conformance.proxy import Proxy
 from tests.servers import local
-from tests.servers.obtain import BROKER, CACHE, STORE, Kind, until_it_answers
+from tests.servers.obtain import BROKER, CACHE, DOCUMENTS, STORE, Kind, until_it_answers
 
 BACK_S = 60.0
 """How long a server may take to come back, in seconds."""
@@ -64,12 +64,16 @@ class Lab:
 
     :param say: told of what takes a while.
     :param contained: servers in containers, not from programs of this machine.
+    :param documents: accounts are kept in MongoDB, or what stands for it, and not in PostgreSQL.
     """
 
-    def __init__(self, say: Callable[[str], None], *, contained: bool = False) -> None:
+    def __init__(self, say: Callable[[str], None], *, contained: bool = False, documents: bool = False) -> None:
         self._say = say
         self._stack = ExitStack()
         self._machines = Containers(self._stack) if contained else Programs(self._stack, say)
+        self._kinds = {"broker": BROKER, "store": STORE, "cache": CACHE} | (
+            {"documents": DOCUMENTS} if documents else {}
+        )
         self._servers: dict[str, Server] = {}
         self._cluster: list[Server] = []
 
@@ -96,17 +100,20 @@ class Lab:
         return self._servers["cache"]
 
     @property
+    def documents(self) -> Server | None:
+        return self._servers.get("documents")
+
+    @property
     def versions(self) -> list[str]:
         """What was met."""
         return sorted({server.version for server in (*self._servers.values(), *self._cluster)})
 
     async def up(self) -> None:
-        """Have all three servers answer, their proxies pass, whatever the row before has done to them.
+        """Have all servers answer, their proxies pass, whatever the row before has done to them.
 
         :raises Unobtainable: one cannot be had here.
         """
-        kinds = {"broker": BROKER, "store": STORE, "cache": CACHE}
-        for name, kind in kinds.items():
+        for name, kind in self._kinds.items():
             if name not in self._servers:
                 self._say(f"starting {kind.name}")
                 self._servers[name] = Server(kind, await self._machines.one(kind))
