@@ -141,6 +141,10 @@ class Contents(ABC):
     @abstractmethod
     async def delete(self, collection: str, where: Row) -> int: ...
 
+    @abstractmethod
+    def only_once(self) -> None:
+        """From here on the transaction does nothing again, and keeps nothing for that: too much goes through it."""
+
     async def _shapes(self) -> dict[str, Collection]:
         recorded = await self.find("migration", {}, sort={"at": 1, "_id": 1})
         return shapes([Migration(row["_id"], row["text"]) for row in recorded])
@@ -161,12 +165,14 @@ class Contents(ABC):
     async def rows(self, table: Table) -> AsyncIterator[Sequence[Sequence[Value]]]:
         if not table.key:
             raise ContractError(f"the collection {table.name} has no key, by which its rows could be read in turn")
+        self.only_once()
         where: Document = {}
         while documents := await self.find(table.name, where, sort={"_id": 1}, limit=PAGE):
             yield [_row(each, table) for each in documents]
             where = {"_id": {"$gt": documents[-1]["_id"]}}
 
     async def fill(self, table: Table, pages: AsyncIterable[Sequence[Sequence[Value]]]) -> None:
+        self.only_once()
         left_out = (await self._shapes())[table.name].left_out
         await self.delete(table.name, {})
         async for rows in pages:

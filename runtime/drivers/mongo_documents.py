@@ -144,6 +144,8 @@ def _translated(error: PyMongoError | OSError) -> Exception | None:
             return StoreAway("the database does not answer in time")
         case PyMongoError() if error.has_error_label("TransientTransactionError"):
             return Conflict()
+        case PyMongoError() if error.has_error_label("UnknownTransactionCommitResult"):
+            return ConnectionLost("whether the database has kept a transaction is not known")
         case InvalidOperation() if "after close" in str(error):
             return StoreAway("the store is closed")
     return None

@@ -59,6 +59,7 @@ class MongoTransaction(Collections, Contents):
         self._patience_s = patience_s
         self._failed = False
         self._done: list[tuple[Callable[[], Awaitable[Any]], Any]] = []
+        self._repeats = True
         self._claims: list[str] = []
         self._claimed: dict[str, str | None] = {}  # with the lease that its row in the inbox has
 
@@ -224,13 +225,20 @@ class MongoTransaction(Collections, Contents):
                 result = await work()
                 break
             except Conflict as error:
+                if not self._repeats:
+                    raise Raced from error
                 if asyncio.get_running_loop().time() > deadline:
                     raise Locked("the database holds what this needs for others") from error
                 await between()
                 anew = True
-        self._done.append((work, result))
+        if self._repeats:
+            self._done.append((work, result))
         self._failed = False
         return result
+
+    def only_once(self) -> None:
+        self._repeats = False
+        self._done.clear()
 
     async def _begin_anew(self) -> None:
         """:raises Raced: something that was done before has another result now."""
