@@ -63,7 +63,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "classic"
     store_urls: Annotated[
         dict[str, str],
-        _about("`<ACTOR>_STORE_URL`: `sqlite:<actor>.db` (one host) or `postgresql://user:password@host/database`."),
+        _about(
+            "`<ACTOR>_STORE_URL`: `sqlite:<actor>.db` (one host) or `postgresql://user:password@host/database`; `mongodb://`."
+        ),
     ] = {}
     store_read_urls: Annotated[
         dict[str, str], _about("`<ACTOR>_STORE_READ_URL`: a replica of the database, for queries.")

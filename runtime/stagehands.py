@@ -98,16 +98,16 @@ def records_of(actor: Actor[Rec], store: Store) -> Callable[[Scope], Rec]:
         try:
             kind = getattr(import_module(f"{kind.__module__}_{dialect}"), kind.__name__)
         except ModuleNotFoundError as error:
-            raise SettingError(
-                f"{actor.name.upper()}_STORE_URL: the actor {actor.name!r} can keep its data in SQLite or PostgreSQL "
-                f"(sqlite:path, postgresql://…); for this store there would have to be {error.name}"
-            ) from None
+            raise _unfit(actor.name, str(error.name)) from None
     return partial(kind, **actor.given)
 
 
 def migrations(actor: str, dialect: str) -> list[Migration]:
     """The files of `actors/migrations/<actor>/` in order: `0001_x.sql`, or `0001_x.<dialect>.sql` where SQL differs;
-    for another dialect `0001_x.<dialect>`."""
+    for another dialect `0001_x.<dialect>`.
+
+    :raises SettingError: there are none for that.
+    """
     folder = Path(import_module("actors.migrations").__path__[0]) / actor
     end = ".sql" if dialect in _SQL else f".{dialect}"
     texts: dict[str, str] = {}
@@ -115,4 +115,13 @@ def migrations(actor: str, dialect: str) -> list[Migration]:
         name, _, only_for = path.name.removesuffix(end).partition(".")
         if only_for in ("", dialect):
             texts[name] = path.read_text()
+    if not texts and dialect not in _SQL:
+        raise _unfit(actor, f"actors/migrations/{actor}/*{end}")
     return [Migration(name, text) for name, text in texts.items()]
+
+
+def _unfit(actor: str, missing: str) -> SettingError:
+    return SettingError(
+        f"{actor.upper()}_STORE_URL: the actor {actor!r} can keep its data in SQLite or PostgreSQL (sqlite:path, "
+        f"postgresql://…); for this store there would have to be {missing}"
+    )

@@ -111,12 +111,14 @@ async def opened_broker(settings: Settings) -> AsyncIterator[Broker]:
 
 async def _try_store(settings: Settings, name: str) -> None:
     """That the store answers, and that what it holds is as its actor has left it."""
-    await _try_port(connect.store(settings, name, system_clock))
+    store = connect.store(settings, name, system_clock)
+    migrations = stagehands.migrations(name, store.reader.dialect)
+    await _try_port(store)
     cls = stagehands.actor_class(name)
     if cls.check is Actor.check:
         return
     async with store_of(settings, name) as store:
-        if not await store.migrated(stagehands.migrations(name, store.reader.dialect)):
+        if not await store.migrated(migrations):
             return  # no process of this version has run yet
         async with build(cls, settings, load_keys(settings, [name]), system_clock) as actor:
             faults = await actor.check(stagehands.records_of(actor, store)(store.reader))

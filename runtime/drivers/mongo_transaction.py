@@ -46,16 +46,17 @@ UNDO_S = 0.5
 """Seconds for telling the server that a transaction is given up."""
 
 
-async def _pause() -> None:
-    await asyncio.sleep(random.uniform(*PAUSE_S))
-
-
 class MongoTransaction(Collections, Contents):
-    """:param patience_s: how long it begins anew when it is in another's way."""
+    """:param line: of those transactions of this process that have run into another: one at a time goes on, to its end
+        or into the next; all at once would run into each other for ever.
+    :param patience_s: how long it begins anew when it is in another's way.
+    """
 
-    def __init__(self, database: Database, session: AsyncClientSession, patience_s: float) -> None:
+    def __init__(self, database: Database, session: AsyncClientSession, line: asyncio.Lock, patience_s: float) -> None:
         super().__init__(database)
         self._session = session
+        self._line = line
+        self._first_in_line = False
         self._patience_s = patience_s
         self._failed = False
         self._done: list[tuple[Callable[[], Awaitable[Any]], Any]] = []
@@ -74,6 +75,7 @@ class MongoTransaction(Collections, Contents):
                     await self.delete("claim", {"_id": {"$in": list(self._claims)}})
                 await self._run(lambda session: self._session.commit_transaction())
         finally:
+            self._leave_line()
             await shielded(self._undo())
 
     # ------------------------------------------------------------------------------------------ inbox
@@ -208,10 +210,12 @@ class MongoTransaction(Collections, Contents):
     async def _run(self, work: Work[T]) -> T:
         return await self._step(lambda: translating(work(self._session)))
 
-    async def _step(self, work: Callable[[], Awaitable[T]], *, between: Callable[[], Awaitable[None]] = _pause) -> T:
+    async def _step(
+        self, work: Callable[[], Awaitable[T]], *, between: Callable[[], Awaitable[None]] | None = None
+    ) -> T:
         """What `work` returns, as if it had waited for those who were in its way.
 
-        :param between: what to do before it is tried again.
+        :param between: what to do before it is tried again, instead of waiting.
         """
         if self._failed:
             raise RuntimeError("a statement of this transaction has failed; it can only be rolled back")
@@ -227,14 +231,27 @@ class MongoTransaction(Collections, Contents):
             except Conflict as error:
                 if not self._repeats:
                     raise Raced from error
-                if asyncio.get_running_loop().time() > deadline:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        await (between or self._wait_in_line)()
+                except TimeoutError:
                     raise Locked("the database holds what this needs for others") from error
-                await between()
                 anew = True
         if self._repeats:
             self._done.append((work, result))
         self._failed = False
         return result
+
+    async def _wait_in_line(self) -> None:
+        self._leave_line()
+        await asyncio.sleep(random.uniform(*PAUSE_S))
+        await self._line.acquire()
+        self._first_in_line = True
+
+    def _leave_line(self) -> None:
+        if self._first_in_line:
+            self._first_in_line = False
+            self._line.release()
 
     def only_once(self) -> None:
         self._repeats = False

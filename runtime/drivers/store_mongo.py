@@ -79,6 +79,7 @@ class MongoStore:
         self._database: Database = self._client[name]
         self._size = pool_size
         self._turns = asyncio.Semaphore(pool_size)
+        self._line = asyncio.Lock()
         self._writer = self._reader = Reader(self._database)
         self._replica = self._client
         if read_url is not None:
@@ -128,7 +129,7 @@ class MongoStore:
         async with (
             self._turn(),
             self._client.start_session() as session,
-            MongoTransaction(self._database, session, WAIT_S) as transaction,
+            MongoTransaction(self._database, session, self._line, WAIT_S) as transaction,
         ):
             yield transaction
 
@@ -153,7 +154,7 @@ class MongoStore:
         await make(self._database, "lock")
         async with (
             self._client.start_session() as session,
-            MongoTransaction(self._database, session, BOOT_S) as transaction,
+            MongoTransaction(self._database, session, self._line, BOOT_S) as transaction,
         ):
             await transaction.hold("lock", name)
             yield transaction

@@ -221,8 +221,9 @@ async def test_an_actor_without_records_for_documents_says_where_it_can_keep_its
     settings = Settings(blob_url=f"file:{tmp_path}")
     task = TaskActor(blobs=LateBlobs(connect.blobs(settings)), settings=settings)
     store = connect.store_at("mongodb://127.0.0.1/", "task", lambda: 0)
-    with pytest.raises(SettingError, match=r"TASK_STORE_URL.*SQLite or PostgreSQL"):
-        stagehands.records_of(task, store)
+    for ask in (lambda: stagehands.records_of(task, store), lambda: stagehands.migrations("task", "mongo")):
+        with pytest.raises(SettingError, match=r"TASK_STORE_URL.*SQLite or PostgreSQL"):
+            ask()
     await store.close()
 
 
