@@ -190,6 +190,10 @@ class MongoStore:
                 await transaction.lease(claim, lease, lease_ms)
             return found
 
+    async def prolong(self, id: str, lease: str, *, lease_ms: int) -> bool:
+        ours = {"_id": id, "lease": lease, "settled_at": None}
+        return await self._writer.update("inbox", ours, [{"$set": {"leased_until": {"$add": [NOW, lease_ms]}}}]) == 1
+
     async def release(self, id: str, lease: str) -> None:
         await self._writer.delete("inbox", {"_id": id, "lease": lease, "settled_at": None})
 
