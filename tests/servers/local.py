@@ -138,7 +138,8 @@ def mongo(stack: ExitStack, _say: Callable[[str], None]) -> Local:
     program = Path(sys.executable).with_name("secantusd-py")
     if not program.exists():
         raise Unobtainable(
-            f"there is no {program.name} beside {sys.executable}: SecantusDB has no wheel for this Python"
+            f"there is no {program.name} beside {sys.executable}: "
+            "its twin SecantusDB is not among what the tests install (pip install secantusdb==0.7.0b3)"
         )
     options = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", directory / "data", "--log-level", "ERROR"]
     start = partial(spawn, stack, [program, *map(str, options)], directory)
