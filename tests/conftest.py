@@ -111,9 +111,8 @@ async def postgres_url(real_server: Fetch, run_id: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> str | None:
-    """The address of a database in PostgreSQL, or of a server of MongoDB; None stands for SQLite."""
-    servers = {"postgresql": "postgres_url", "mongodb": "mongo_url"}
-    url: str | None = request.getfixturevalue(servers[request.param]) if request.param in servers else None
+    """The address of a PostgreSQL database; None stands for SQLite."""
+    url: str | None = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     return url
 
 

@@ -34,9 +34,18 @@ OF_THE_USER_ACTOR = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    suite = metafunc.module.__name__.rpartition("test_")[2]
-    if suite in OF_THE_USER_ACTOR and "database" in metafunc.fixturenames:
-        metafunc.parametrize("database", ["sqlite", "postgresql", "mongodb"], indirect=True, scope="session")
+    if "database" in metafunc.fixturenames:
+        suite = metafunc.module.__name__.rpartition("test_")[2]
+        kinds = ["sqlite", "postgresql", *(["mongodb"] if suite in OF_THE_USER_ACTOR else [])]
+        metafunc.parametrize("database", kinds, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def database(request: pytest.FixtureRequest) -> str | None:
+    """The address of a database in PostgreSQL, or of a server of MongoDB; None stands for SQLite."""
+    servers = {"postgresql": "postgres_url", "mongodb": "mongo_url"}
+    url: str | None = request.getfixturevalue(servers[request.param]) if request.param in servers else None
+    return url
 
 
 @contextlib.asynccontextmanager
