@@ -46,7 +46,9 @@ class Processes:
             child = await asyncio.create_subprocess_exec(sys.executable, *command, start_new_session=True)
             code = await self._until_dead(child)
             if self._stop.is_set():
-                self._code = self._code or (code if code > 0 else 0)
+                if code > 0:
+                    logger().error("process.stopped_badly", name=name, code=code)
+                    self._code = self._code or code
                 return
             deaths.append(loop.time())
             while deaths[0] < loop.time() - WINDOW_S:

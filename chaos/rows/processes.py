@@ -59,7 +59,8 @@ async def only_instance_killed(scene: Scene) -> None:
                 os.kill(child_of(parent, "task"), signal.SIGKILL)
             await scene.calm(7)
     await scene.settled()
-    scene.expect(await parent.stop() == 0, "the parent did not exit with 0")
+    code = await parent.stop()
+    scene.expect(code == 0, f"the parent ended with {code}: {parent.log.read_text()[-1000:]}")
 
 
 def child_of(parent: Running, actor: str) -> int:

@@ -19,9 +19,13 @@ ROOT = Path(__file__).parents[2]
 SAYS = "import os, pathlib, signal, sys, time; mine = pathlib.Path({name!r}).open('a'); print(os.getpid(), file=mine, flush=True); "
 """What each child does first: its process id goes into a file of its name, a line for each start."""
 
-SERVES = SAYS + "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); time.sleep(60)"
+SERVES = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); " + SAYS + "time.sleep(60)"
 DEAF = SAYS + "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', file=mine, flush=True); time.sleep(60)"
 ENDS = SAYS + "sys.exit({code})"
+FAILS = SERVES.replace("sys.exit(0)", "sys.exit(3)")
+
+
+LOG = "log of the parent"
 
 
 class Family:
@@ -34,12 +38,14 @@ class Family:
     async def begin(self, **programs: str) -> None:
         """:param programs: name → what the child of that name runs."""
         commands = {name: ["-c", text.format(name=name, code=7)] for name, text in programs.items()}
-        self._parent = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.unit.parent_process", json.dumps(commands)),
-            cwd=self._folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+        with (self._folder / LOG).open("wb") as log:
+            self._parent = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.unit.parent_process", json.dumps(commands)),
+                cwd=self._folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdout=log,
+                stderr=log,
+            )
 
     def lines(self, name: str) -> list[str]:
         path = self._folder / name
@@ -84,6 +90,14 @@ async def test_a_parent_that_is_asked_to_stop_stops_its_children(family: Family,
     await family.until(lambda: bool(family.lines("a") and family.lines("b")))
     assert await family.end(number) == 0
     assert [family.alive(name) for name in "ab"] == [False, False]
+
+
+async def test_a_child_that_fails_to_stop_is_named_and_its_code_is_the_parents(family: Family, tmp_path: Path) -> None:
+    await family.begin(a=SERVES, fails=FAILS)
+    await family.until(lambda: bool(family.lines("a") and family.lines("fails")))
+    assert await family.end(signal.SIGTERM) == 3
+    (line,) = [line for line in (tmp_path / LOG).read_text().splitlines() if "process.stopped_badly" in line]
+    assert "fails" in line
 
 
 async def test_a_child_that_does_not_listen_is_killed(family: Family) -> None:
