@@ -97,7 +97,7 @@ async def _json(
             for task, said in zip(some, await asyncio.gather(*(_said(ask, each) for each in some)), strict=True):
                 place = series.get(task.id, UNSET)
                 whole = ExportedTask(**msgspec.structs.asdict(task), series=place, comments=said.items)
-                yield before + encode(whole)[: -len(b"]}")]
+                yield before + encode(whole)[: -len(b"]}")]  # its comments stand last, and go on
                 while said.next_cursor is not None:
                     said = await _said(ask, task, said.next_cursor)
                     yield b"".join(b"," + encode(each) for each in said.items)
