@@ -64,8 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     store_urls: Annotated[
         dict[str, str],
         _about(
-            "`<ACTOR>_STORE_URL`: `sqlite:<actor>.db` (one host) or `postgresql://user:password@host/database`; for accounts "
-            "also `mongodb://` (experimental)."
+            "`<ACTOR>_STORE_URL`: `sqlite:<actor>.db` (one host) or `postgresql://user:password@host/database`; "
+            "for accounts also `mongodb://` (experimental)."
         ),
     ] = {}
     store_read_urls: Annotated[
