@@ -7,6 +7,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from runtime.supervisor import RESTARTS, WINDOW_S
 from runtime.telemetry import logger
@@ -18,7 +19,8 @@ class Processes:
     """The parent of one process per name.
 
     A child that dies is started again after 0.1, 0.2, 0.4 … s while its siblings go on. One that dies for the
-    sixth time within 60 s, or says that its settings are wrong (exit 2), takes the whole down with its own code.
+    sixth time within 60 s, or says that its settings are wrong (exit 2), takes the whole down with its own code. One
+    that does not stop in order, when all are asked to, is named, and its code is that of the whole (1 if killed).
 
     :param commands: name → arguments of this Python.
     :param stop_s: what a child has for stopping before it is killed.
@@ -46,9 +48,9 @@ class Processes:
             child = await asyncio.create_subprocess_exec(sys.executable, *command, start_new_session=True)
             code = await self._until_dead(child)
             if self._stop.is_set():
-                if code > 0:
+                if code not in (0, -signal.SIGTERM):  # it may be asked before it listens
                     logger().error("process.stopped_badly", name=name, code=code)
-                    self._code = self._code or code
+                    self._code = self._code or max(code, 1)
                 return
             deaths.append(loop.time())
             while deaths[0] < loop.time() - WINDOW_S:
@@ -70,8 +72,9 @@ class Processes:
         await asyncio.wait({dead, stop}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if not dead.done():
-            child.terminate()
-            done, _ = await asyncio.wait({dead}, timeout=self._stop_s)
-            if not done:
-                child.kill()
+            with suppress(ProcessLookupError):  # it has just died
+                child.terminate()
+                done, _ = await asyncio.wait({dead}, timeout=self._stop_s)
+                if not done:
+                    child.kill()
         return await dead

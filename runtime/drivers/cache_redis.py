@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -101,9 +101,11 @@ class RedisCache:
         """Connections are made when they are needed."""
 
     async def close(self) -> None:
-        await self._redis.aclose()
-        if self._sentinel is not None:
-            await self._sentinel.aclose()
+        """Never raises: redis-py gives a connection no longer to part than to answer, too little for a busy process."""
+        clients: list[Redis | Sentinel] = [self._redis, *([self._sentinel] if self._sentinel else [])]
+        for client in clients:
+            with suppress(RedisError, OSError):  # all are closed, whether or not they parted in order
+                await client.aclose()
 
     async def ping(self) -> None:
         async with self._call():

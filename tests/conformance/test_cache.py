@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -312,6 +313,16 @@ async def test_after_a_second_one_call_is_let_through_and_decides(proxy: Proxy, 
             await asyncio.sleep(0.02)
     assert all(isinstance(other, CacheAway) for other in others)
     await asyncio.gather(*(cache.ping() for _ in range(5)))
+
+
+async def test_closing_raises_nothing_though_the_process_is_too_busy_to_part_in_time(through: Through) -> None:
+    cache = through(20)
+    await asyncio.gather(*(cache.ping() for _ in range(3)))
+    closing = asyncio.ensure_future(cache.close())
+    while not closing.done():
+        await asyncio.sleep(0)
+        time.sleep(0.03)  # noqa: ASYNC251 # every turn of the loop is to take longer than the time-out
+    await closing
 
 
 async def test_an_addition_whose_answer_is_lost_counts_at_most_once(proxy: Proxy, through: Through) -> None:

@@ -100,11 +100,12 @@ async def test_a_child_that_fails_to_stop_is_named_and_its_code_is_the_parents(f
     assert "fails" in line
 
 
-async def test_a_child_that_does_not_listen_is_killed(family: Family) -> None:
+async def test_a_child_that_does_not_listen_is_killed_and_named(family: Family, tmp_path: Path) -> None:
     await family.begin(deaf=DEAF)
     await family.until(lambda: "deaf" in family.lines("deaf"))
-    assert await family.end(signal.SIGTERM) == 0
+    assert await family.end(signal.SIGTERM) == 1
     assert not family.alive("deaf")
+    assert "process.stopped_badly" in (tmp_path / LOG).read_text()
 
 
 async def test_a_child_that_dies_is_started_again_alone(family: Family) -> None:
