@@ -121,7 +121,7 @@ async def _fill(
             watching.append((id, seed.owner))
     await records.add(tasks, watching)
     await ctx.records.comments.add(comments)
-    await records.count(project_id, place + count)
+    await ctx.records.projects.reserve({project_id: count}, newest_at=max(task.created_at for task in tasks))
 
 
 def _task(

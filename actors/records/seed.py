@@ -36,9 +36,6 @@ class SeedRecords:
         """:param people: who takes part in all of them, the first one as owner."""
         rows = [msgspec.structs.astuple(project) for project in projects]
         await self._session.insert("project", ProjectRow.__struct_fields__, rows)
-        await self._session.insert(
-            "board", ("project_id", "last_number", "last_place"), [(each.id, 0, 0) for each in projects]
-        )
         members = [
             (each.id, user, "editor" if n else "owner", now) for each in projects for n, user in enumerate(people)
         ]
@@ -61,8 +58,3 @@ class SeedRecords:
         labelled = [(task.id, label_id) for task in tasks for label_id in ids(task.label_ids)]
         await self._session.insert("task_label", ("task_id", "label_id"), labelled)
         await self._session.insert("watcher", ("task_id", "user_id"), watching)
-
-    async def count(self, project_id: str, tasks: int) -> None:
-        """How many its board has by now."""
-        sql = "update board set last_number = $2, last_place = $2 where project_id = $1"
-        await self._session.execute(sql, project_id, tasks)

@@ -23,11 +23,14 @@ from actors.pages import After
 from actors.records import words
 from actors.records.task_filters import LAST, Conditions, Filter, filters
 from actors.records.task_row import SEEN, Seen, TaskRow, seen_of
-from runtime.ports import Session
+from runtime.ports import Row, Session
 
 FEW: Final = (2_000, 20_000)
 """Tasks of one project that are sooner sorted than met by reading in order; and of many projects, each of which would
 be read until its first one."""
+
+LATEST: Final = 2
+"""Times as many projects as a page has tasks are asked for their newest tasks, before all are."""
 
 FAR: Final = 2
 """Times as many as are few: where the database expects more, there is nothing to count. It guesses from a sample, and
@@ -238,7 +241,7 @@ class _Pages:
         place at which one of them alone would have filled it.
         """
         while True:
-            firsts = await self._nth(1, self._query.project_id, self._rows)
+            firsts = await self._firsts()
             projects = [project_id for project_id, _ in firsts]
             if not projects:
                 return []
@@ -253,25 +256,61 @@ class _Pages:
                 return found
             # some of them have gone to the trash since
 
+    async def _firsts(self) -> list[tuple[str, After]]:
+        """Of each project its first task; the nearest of these, as many as a page has."""
+        if self._after is None and self._order == order("-created_at"):
+            firsts = await self._firsts_of_latest()
+            if firsts:
+                return firsts
+        return await self._nth(1, self._query.project_id, self._rows)
+
+    async def _firsts_of_latest(self) -> list[tuple[str, After]]:
+        """Likewise, by the boards that know of the newest tasks alone: none has one newer than its board says. Nothing
+        where that does not tell."""
+        conditions, limit = self._conditions(), LATEST * self._rows
+        latest = (
+            "select m.project_id, b.newest_at from member m cross join board b where b.project_id = m.project_id"  # noqa: S608 # likewise
+            f" and {self._members(conditions, self._query.project_id)} order by b.newest_at desc limit {limit}"
+        )
+        rows = await self._look_up(
+            1,
+            f"select project_id, case when count(*) over () = {limit} then min(newest_at) over () end as others"  # noqa: S608 # likewise
+            f" from ({latest}) l",
+            conditions,
+            self._rows,
+        )
+        if rows and (others := rows[0]["others"]) is not None:  # the newest of all others, or older
+            rows = rows if len(rows) == self._rows and rows[-1]["place"] > others else []
+        return [(row["project_id"], (row["place"], row["id"])) for row in rows]
+
     async def _nth(self, number: int, projects: Sequence[str], limit: int) -> list[tuple[str, After]]:
         """Of each project the task with that number in the list; the nearest of these, with their projects."""
-        conditions, place = self._conditions(), self._order.sql
+        conditions = self._conditions()
         members = self._members(conditions, projects)
+        sql = f"select m.project_id, null as others from member m where {members}"  # noqa: S608 # likewise
+        rows = await self._look_up(number, sql, conditions, limit)
+        return [(row["project_id"], (row["place"], row["id"])) for row in rows]
+
+    async def _look_up(self, number: int, projects: str, conditions: Conditions, limit: int) -> Sequence[Row]:
+        """Likewise. :param projects: a statement for `project_id` and `others`, which comes with each row."""
+        place, way = self._order.sql, self._order.direction
         one = (
-            f"from task x where x.project_id = m.project_id and {conditions.of('x')}"
+            f"from task x where x.project_id = p.project_id and {conditions.of('x')}"
             f" order by {self._order.by('x')} limit 1 offset (select {number - 1})"
         )
         if self._session.dialect == "postgresql":
-            first = f"(select x.id, {place.format(t='x')} as place {one})"
-            found = f"select m.project_id, f.id, f.place from member m cross join lateral {first} f where {members}"  # noqa: S608 # likewise
+            found = (
+                f"with p as materialized ({projects}) select p.project_id, p.others, f.id, f.place"  # noqa: S608 # likewise
+                f" from p cross join lateral (select x.id, {place.format(t='x')} as place {one}) f"
+            )
         else:  # it looks each up once more for its place: SQLite can ask a subquery for one value alone
             found = (
-                f"with n as materialized (select (select x.id {one}) as id from member m where {members})"  # noqa: S608 # likewise
-                f" select f.project_id, f.id, {place.format(t='f')} as place from n cross join task f where f.id = n.id"
+                f"with p as materialized ({projects}),"  # noqa: S608 # likewise
+                f" n as materialized (select p.others, (select x.id {one}) as id from p)"
+                f" select f.project_id, n.others, f.id, {place.format(t='f')} as place"
+                " from n cross join task f where f.id = n.id"
             )
-        way = self._order.direction
-        rows = await self._session.fetch(f"{found} order by place {way}, f.id {way} limit {limit}", *conditions.args)
-        return [(row["project_id"], (row["place"], row["id"])) for row in rows]
+        return await self._session.fetch(f"{found} order by place {way}, f.id {way} limit {limit}", *conditions.args)
 
     def _conditions(self, *, in_order: bool = True) -> Conditions:
         """All that a task must meet. The first argument is who asks.

@@ -20,6 +20,7 @@ from runtime.keys import Sealer
 from runtime.late_blobs import LateBlobs
 from runtime.ports import Blobs, Cache
 from runtime.testing import Stage
+from tests.actors.boards import check_boards
 from tests.actors.company import Company
 from tests.actors.importing import Importers
 from tests.actors.town import ORIGIN, Town
@@ -92,9 +93,11 @@ async def stage(database: str | None, run_id: str, tmp_path_factory: pytest.Temp
     async with contextlib.AsyncExitStack() as stack:
         store_url = await stack.enter_async_context(schemas(database, f"actors_{run_id}")) if database else None
         user = UserActor(settings=Settings(argon2="8,1,1"), sealer=Sealer(b"a key of the tests"))
-        yield await stack.enter_async_context(
+        stage = await stack.enter_async_context(
             Stage(user, task_actor(tmp_path_factory.mktemp("imports")), store_url=store_url)
         )
+        yield stage
+        await check_boards(stage)  # after all that was done there
 
 
 @pytest.fixture(scope="session")
@@ -140,7 +143,9 @@ async def stand(
         await blobs.open()
         stack.push_async_callback(blobs.close)
         task = TaskActor(blobs=blobs, settings=settings)
-        yield await stack.enter_async_context(Stage(task, store_url=store_url)), blobs
+        stage = await stack.enter_async_context(Stage(task, store_url=store_url))
+        yield stage, blobs
+        await check_boards(stage)  # likewise
 
 
 @pytest.fixture

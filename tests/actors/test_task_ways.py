@@ -9,12 +9,15 @@ from typing import Any, get_args
 
 import pytest
 
-from actors.contracts.task import ListTasks, Sort
+from actors.contracts.task import DeleteTask, ListTasks, Sort
 from actors.contracts.task_label import ListLabels
+from actors.contracts.task_move import MoveTask
 from actors.contracts.task_project import ListProjects
 from actors.contracts.task_seed import Seed
 from actors.records.task_list import FEW, order, page
 from runtime.testing import Stage
+from tests.actors.boards import check_boards
+from tests.actors.company import Company
 from tests.sql import sql
 
 NONE, ALL = (-1, -1), (10**9, 10**9)
@@ -73,3 +76,34 @@ async def test_the_ways_to_a_page_are_one(stage: Stage, owner: str, sort: Sort) 
             pages = [await ids(stage, query, owner, few) for few in (NONE, FEW, ALL)]
             assert pages[0] == pages[1] == pages[2], (fields, scope)
             assert len(set(pages[0])) == len(pages[0])
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7])
+async def test_the_newest_of_many_projects_are_the_same_where_boards_tell_of_them(
+    stage: Stage, company: Company, limit: int
+) -> None:
+    """Of twelve; in half of them the newest tasks are done, and one of these has gone."""
+    projects = [await company.project(f"Project {n}") for n in range(12)]
+    for project, status in [
+        *((project, "todo") for project in projects),
+        *((project, "done") for project in projects[:6]),
+    ]:
+        stage.advance(seconds=1)
+        task = await company.task(project, status=status)
+    await stage.ask(DeleteTask(id=task.id), caller=company.ada)
+    for fields in ({}, {"status": ["todo"]}, {"status": ["cancelled"]}, {"priority": [0]}):
+        query = ListTasks(limit=limit, **fields)
+        pages = [await ids(stage, query, company.ada, few) for few in (NONE, ALL)]
+        assert pages[0] == pages[1], fields
+
+
+async def test_boards_know_of_what_was_made_by_a_clock_that_is_ahead(stage: Stage, company: Company) -> None:
+    apollo, gemini = await company.project(), await company.project("Gemini")
+    stage.advance(seconds=10)
+    task = await company.task(apollo)
+    stage.advance(seconds=-5)
+    await company.task(gemini)
+    await company.task(apollo)
+    await stage.ask(MoveTask(id=task.id, project_id=gemini.id), caller=company.ada)
+    await check_boards(stage)
+    stage.advance(seconds=5)

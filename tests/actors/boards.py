@@ -1,0 +1,15 @@
+"""What boards know of their projects."""
+
+from __future__ import annotations
+
+from runtime.testing import Stage
+from tests.sql import sql
+
+
+async def check_boards(stage: Stage) -> None:
+    """No task is newer than the board of its project says."""
+    rows = await sql(stage.dispatches["task"].store.reader).fetch(
+        "select t.id, t.created_at, b.newest_at from task t left join board b on b.project_id = t.project_id"
+        " where coalesce(b.newest_at, -1) < t.created_at"
+    )
+    assert not rows, rows
