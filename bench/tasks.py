@@ -2,9 +2,9 @@
 
 Everything in one process, its tasks in SQLite and in PostgreSQL (`BENCH_POSTGRES_URL`, or one that the tests would
 find), 1000 of them in ten projects; each `--seeded` names a database of a task actor that `python -m runtime seed` has
-filled, and measures that, too. Its projects are then those of the account that asks here. A batch has 100 operations,
-half of them creations and half changes. Of batches, each in a project of its own, of lists of all and of searches 8 are
-in flight, of the others 64.
+filled, and measures that, too. The account that asks is then the one that they were seeded for. A batch has 100
+operations, half of them creations and half changes. Of batches, each in a project of its own, of lists of all and of
+searches 8 are in flight, of the others 64.
 """
 
 from __future__ import annotations
@@ -96,17 +96,13 @@ async def _served(directory: Path, settings: Mapping[str, str], *, fill: bool) -
             command = python("runtime", "seed", "--tasks", str(TASKS), "--projects", "10", "--owner", id)
             await output_of(command, directory, settings)
             if "TASK_STORE_URL" in settings:
-                async with _store(settings["TASK_STORE_URL"]) as store:
+                async with _store(settings["TASK_STORE_URL"], "task") as store:
                     await store.execute("analyze")  # as PostgreSQL does by itself within a minute
         else:
-            await _give(settings["TASK_STORE_URL"], id)
+            await _rename(directory, id)
         async with session.post(f"{address}/v1/sessions", json=ACCOUNT) as answer:
             token = (await answer.json())["access_token"]
-        try:
-            yield address, token
-        finally:
-            if not fill:
-                await _give(settings["TASK_STORE_URL"], SOMEBODY)
+        yield address, token
 
 
 async def _requests(directory: Path, address: str, token: str) -> Mapping[str, Path]:
@@ -151,8 +147,8 @@ def _batch(project_id: str, tasks: Sequence[dict[str, Any]], n: int) -> str:
 
 
 @asynccontextmanager
-async def _store(url: str) -> AsyncIterator[Session]:
-    store = connect.store_at(url, "task", system_clock)
+async def _store(url: str, actor: str) -> AsyncIterator[Session]:
+    store = connect.store_at(url, actor, system_clock)
     await store.open()
     try:
         async with store.transaction() as transaction:
@@ -161,14 +157,15 @@ async def _store(url: str) -> AsyncIterator[Session]:
         await store.close()
 
 
-async def _give(url: str, id: str) -> None:
-    """All projects, to whoever has that id."""
-    async with _store(url) as session:
-        await session.execute("update member set user_id = $1 where role = 'owner'", id)
+async def _rename(directory: Path, id: str) -> None:
+    """The new account of that id, which has not signed in yet: so that what was seeded is its own."""
+    async with _store(f"sqlite:{directory}/var/user.db", "user") as session:
+        await session.execute("delete from mailed_token where account_id = $1", id)
+        await session.execute("update account set id = $1 where id = $2", SOMEBODY, id)
 
 
 async def _count(url: str) -> int:
-    async with _store(url) as session:
+    async with _store(url, "task") as session:
         row = await session.row("select count(*) as tasks from task")
         return row["tasks"] if row else 0
 
