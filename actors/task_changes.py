@@ -206,7 +206,7 @@ async def add_followers(followers: Sequence[Following], records: TaskRecords) ->
     if not followers:
         return
     coming = Counter(each.task.project_id for each in followers)
-    boards = await records.projects.reserve(coming, newest_at=max(each.ctx.now for each in followers))
+    boards = await records.projects.reserve(coming)
     rows, entries = [], []
     for task, follower, ctx in followers:
         board, behind = boards[task.project_id], coming[task.project_id] - 1

@@ -28,7 +28,7 @@ async def create_tasks(
     """Put tasks into projects; see `TaskActor.create`."""
     commands = await in_zones(commands, [each.caller.id for each in ctx.each], ctx.records)
     refusals = await _refusals_of(commands, ctx)
-    boards = await ctx.records.projects.reserve(_coming(commands, refusals), newest_at=ctx.now)
+    boards = await ctx.records.projects.reserve(_coming(commands, refusals))
     boards = await _check_room(commands, refusals, boards, quotas, ctx)
     counts = _coming(commands, refusals)
     answers: list[Task | Refusal] = []
@@ -106,6 +106,6 @@ async def _check_room(
             continue
         for n in coming[-surplus:]:
             refusals[n] = quotas.no_more_tasks()
-        kept[id] = Board(board.last_number - surplus, board.last_place - surplus, board.newest_at)
+        kept[id] = Board(board.last_number - surplus, board.last_place - surplus)
         await projects.set_board(id, kept[id])
     return kept

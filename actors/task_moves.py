@@ -98,8 +98,7 @@ async def _emigrate(
     """Take a task and all below it into another project, both of which are locked."""
     records = ctx.records
     tree = await records.tree(id)
-    newest_at = max(task.created_at for task in tree)
-    board = (await records.projects.reserve({project_id: len(tree)}, newest_at=newest_at))[project_id]
+    board = (await records.projects.reserve({project_id: len(tree)}))[project_id]
     if await quotas.room(project_id, board, len(tree), records.projects) < len(tree):
         raise quotas.no_more_tasks()
     behind = {task.id: len(tree) - n for n, task in enumerate(tree, 1)}
@@ -179,9 +178,7 @@ async def _place_of(command: MoveTask, project_id: str, ctx: Context[TaskRecords
         return nearest[0].position  # it stands there already
     if command.after_id and not nearest:
         board = (await ctx.records.projects.reserve({project_id: 0}))[project_id]
-        await ctx.records.projects.set_board(
-            project_id, Board(board.last_number, board.last_place + 1, board.newest_at)
-        )
+        await ctx.records.projects.set_board(project_id, Board(board.last_number, board.last_place + 1))
         return position(board.last_place + 1)
     other = nearest[0].position if nearest else ""
     low, high = (other, at.position) if command.before_id else (at.position, other)

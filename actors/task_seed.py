@@ -119,9 +119,9 @@ async def _fill(
             comments.append(_comment(ctx.new_id(), task, chance))
         if watched:
             watching.append((id, seed.owner))
+    await ctx.records.projects.reserve({project_id: count})
     await records.add(tasks, watching)
     await ctx.records.comments.add(comments)
-    await ctx.records.projects.reserve({project_id: count}, newest_at=max(task.created_at for task in tasks))
 
 
 def _task(

@@ -41,14 +41,10 @@ class ProjectRow(msgspec.Struct, frozen=True):
 
 
 class Board(msgspec.Struct, frozen=True):
-    """How far a project has counted its tasks, and the places on its board.
-
-    :ivar newest_at: no task of it was made later than that, not even one that is gone; ms since the epoch.
-    """
+    """How far a project has counted its tasks, and the places on its board."""
 
     last_number: int
     last_place: int
-    newest_at: int
 
 
 _PROJECT = ProjectRow.__struct_fields__
@@ -204,32 +200,27 @@ class ProjectRecords:
         )
         return [(row["user_id"], row["name"]) for row in rows]
 
-    async def reserve(self, tasks: Mapping[str, int], *, newest_at: int = 0) -> Mapping[str, Board]:
+    async def reserve(self, tasks: Mapping[str, int]) -> Mapping[str, Board]:
         """Take so many numbers and places of each project; its board is then locked until the transaction ends.
 
         Boards are locked in the order of their ids, so no two transactions wait for each other in a circle.
-
-        :param newest_at: when the newest of the tasks that come was made; ms since the epoch.
         """
         if not tasks:
             return {}
-        places = ", ".join(f"(${n}, ${n + 1}, ${n + 1}, $1)" for n in range(2, 2 * len(tasks) + 1, 2))
+        places = ", ".join(f"(${n}, ${n + 1}, ${n + 1})" for n in range(1, 2 * len(tasks), 2))
         arguments = [each for project_id in sorted(tasks) for each in (project_id, tasks[project_id])]
         rows = await self._session.fetch(
-            f"insert into board (project_id, last_number, last_place, newest_at) values {places}"  # noqa: S608 # only numbers of parameters
+            f"insert into board (project_id, last_number, last_place) values {places}"  # noqa: S608 # only numbers of parameters
             " on conflict (project_id) do update set last_number = board.last_number + excluded.last_number,"
-            " last_place = board.last_place + excluded.last_place, newest_at = case"
-            " when excluded.newest_at > board.newest_at then excluded.newest_at else board.newest_at end"
-            " returning project_id, last_number, last_place, newest_at",
-            newest_at,
+            " last_place = board.last_place + excluded.last_place returning project_id, last_number, last_place",
             *arguments,
         )
-        return {row["project_id"]: Board(row["last_number"], row["last_place"], row["newest_at"]) for row in rows}
+        return {row["project_id"]: Board(row["last_number"], row["last_place"]) for row in rows}
 
     async def set_board(self, project_id: str, board: Board) -> None:
         """How far it has counted now; it is locked by whoever says so."""
-        sql = "update board set last_number = $2, last_place = $3, newest_at = $4 where project_id = $1"
-        await self._session.execute(sql, project_id, *msgspec.structs.astuple(board))
+        sql = "update board set last_number = $2, last_place = $3 where project_id = $1"
+        await self._session.execute(sql, project_id, board.last_number, board.last_place)
 
     async def count_of(self, creator: str) -> int:
         """How many projects someone has created; until the transaction ends nobody else counts them."""
