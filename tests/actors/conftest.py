@@ -97,7 +97,7 @@ async def stage(database: str | None, run_id: str, tmp_path_factory: pytest.Temp
             Stage(user, task_actor(tmp_path_factory.mktemp("imports")), store_url=store_url)
         )
         yield stage
-        await check_boards(stage)  # after all that was done there
+        await check_boards(stage.dispatches["task"].store)  # after all that was done there
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +145,7 @@ async def stand(
         task = TaskActor(blobs=blobs, settings=settings)
         stage = await stack.enter_async_context(Stage(task, store_url=store_url))
         yield stage, blobs
-        await check_boards(stage)  # likewise
+        await check_boards(stage.dispatches["task"].store)  # likewise
 
 
 @pytest.fixture

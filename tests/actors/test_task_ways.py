@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
-from actors.contracts.task import DeleteTask, ListTasks, Sort
+from actors.contracts.task import CreateTask, DeleteTask, ListTasks, Sort
 from actors.contracts.task_label import ListLabels
 from actors.contracts.task_move import MoveTask
 from actors.contracts.task_project import ListProjects
 from actors.contracts.task_seed import Seed
+from actors.records.project import ProjectRow
+from actors.records.task import TaskRecords
 from actors.records.task_list import FEW, order, page
-from runtime.testing import Stage
+from actors.task_fields import new_task
+from runtime import connect, stagehands
+from runtime.testing import NOON, Stage
 from tests.actors.boards import check_boards
 from tests.actors.company import Company
+from tests.actors.conftest import schemas
 from tests.sql import sql
 
 NONE, ALL = (-1, -1), (10**9, 10**9)
@@ -105,5 +112,27 @@ async def test_boards_know_of_what_was_made_by_a_clock_that_is_ahead(stage: Stag
     await company.task(gemini)
     await company.task(apollo)
     await stage.ask(MoveTask(id=task.id, project_id=gemini.id), caller=company.ada)
-    await check_boards(stage)
+    await check_boards(stage.dispatches["task"].store)
     stage.advance(seconds=5)
+
+
+async def test_boards_learn_of_the_tasks_of_an_earlier_version(
+    database: str | None, run_id: str, tmp_path: Path
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        url = f"sqlite:{tmp_path}/task.db"
+        if database:
+            url = (await stack.enter_async_context(schemas(database, f"earlier_{run_id}")))("task")
+        store = connect.store_at(url, "task", lambda: NOON)
+        await store.open()
+        stack.push_async_callback(store.close)
+        migrations = stagehands.migrations("task", store.reader.dialect)
+        await store.migrate([each for each in migrations if each.name < "0060"])
+        async with store.transaction() as transaction:
+            records = TaskRecords(sql(transaction))
+            await records.projects.add(ProjectRow("apollo", "Apollo", "", "APOLLO", "ada", NOON, NOON))
+            await records.projects.reserve({"apollo": 1})
+            command = CreateTask(project_id="apollo", title="Land")
+            await records.add([new_task(command, id="land", number=1, position="1", creator="ada", now=NOON)])
+        await store.migrate(migrations)
+        await check_boards(store)
