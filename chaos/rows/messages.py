@@ -63,10 +63,10 @@ async def poison(scene: Scene) -> None:
             deaths += 1
 
     keepers = [asyncio.ensure_future(kept_alive(number)) for number in range(2)]
-    await scene.calm(scene.either(14, 4))
+    await scene.calm(scene.either(16, 4))
     async with scene.fault("poison"):
         answer = await house.ada("DELETE", f"/v1/tasks/{victim['id']}", idempotency_key="poison", prefer="wait=15")
-    await scene.calm(scene.either(14, 4))
+    await scene.calm(scene.either(16, 4))
     for keeper in keepers:
         keeper.cancel()
     await asyncio.gather(*keepers, return_exceptions=True)
