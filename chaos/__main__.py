@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the rows and what lets each pass")
     parser.add_argument("--short", action="store_true", help="a few rows, fewer and shorter faults: some minutes")
     parser.add_argument("--containers", action="store_true", help="servers in containers: the newest that are tested")
-    parser.add_argument("--documents", action="store_true", help="accounts in MongoDB, or what stands for it")
+    parser.add_argument("--documents", action="store_true", help="accounts in MongoDB")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, each request included")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one page with a chart for each row")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for docs/chaos.md")

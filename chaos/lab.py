@@ -64,7 +64,7 @@ class Lab:
 
     :param say: told of what takes a while.
     :param contained: servers in containers, not from programs of this machine.
-    :param documents: accounts are kept in MongoDB, or what stands for it, and not in PostgreSQL.
+    :param documents: accounts are kept in MongoDB, and not in PostgreSQL.
     """
 
     def __init__(self, say: Callable[[str], None], *, contained: bool = False, documents: bool = False) -> None:

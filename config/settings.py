@@ -65,7 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         dict[str, str],
         _about(
             "`<ACTOR>_STORE_URL`: `sqlite:<actor>.db` (one host) or `postgresql://user:password@host/database`; "
-            "for accounts also `mongodb://` (experimental)."
+            "for accounts also `mongodb://`."
         ),
     ] = {}
     store_read_urls: Annotated[

@@ -27,6 +27,10 @@ async def test_the_database_is_empty_and_belongs_to_this_run(postgres_url: str, 
         await connection.close()
 
 
+async def test_the_documents_are_kept_by_mongodb_itself(mongo_url: str) -> None:
+    assert (await answers.mongo(mongo_url)).startswith("MongoDB ")
+
+
 async def test_the_cache_names_its_version(redis_url: str) -> None:
     assert (await answers.redis_server(redis_url)).startswith("Redis ")
 

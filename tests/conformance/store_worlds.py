@@ -215,8 +215,7 @@ class MongoWorld(World):
         return [row["b"] for row in await documents(store.reader).find("pair", {})]
 
     async def dawdle(self, scope: Scope) -> None:
-        sum_of_many = {"$reduce": {"input": {"$range": [0, 20_000]}, "initialValue": 0, "in": {"$add": ["$$value", 1]}}}
-        await documents(scope).find("migration", {"$expr": {"$gt": [sum_of_many, 0]}})
+        await documents(scope).find("migration", {"$where": "sleep(60000) || true"})
 
     async def settle_unseen(self, transaction: Transaction, id: str) -> None:
         change = {"$set": {"settled_at": 1, "lease": None, "leased_until": None, "hash": None, "reply": None}}

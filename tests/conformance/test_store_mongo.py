@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,7 +21,7 @@ from runtime.ports import Busy, Migration, Outgoing, Raced, Saved, Settled, Stor
 from tests.conformance.inbox_promises import LONG, X, claimed
 from tests.conformance.proxy import Proxy
 from tests.conformance.store_worlds import MongoWorld
-from tests.servers.processes import spawn, workplace
+from tests.servers import Unobtainable, local
 from tests.sql import documents
 
 
@@ -172,26 +171,18 @@ async def test_f25_a_black_hole_is_the_store_being_away(
     await store.close()
 
 
-async def test_a_server_without_transactions_is_refused(free_port: Callable[[], int]) -> None:
-    program = Path(sys.executable).with_name("secantusd-py")
-    if not program.exists():
-        pytest.skip(f"there is no {program.name} for this Python")
-    port = free_port()
+async def test_a_server_without_transactions_is_refused() -> None:
     with ExitStack() as stack:
-        directory = workplace(stack)
-        options = ["--standalone", "--port", str(port), "--storage-path", str(directory / "data")]
-        spawn(stack, [program, *options], directory)
-        store = store_mongo.connect(f"mongodb://127.0.0.1:{port}/?directConnection=true", actor="user")
-        async with asyncio.timeout(20):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    break
-                except OSError:
-                    await asyncio.sleep(0.02)
-        writer.close()
+        try:
+            single = local.mongo(stack, print, replicated=False)
+        except Unobtainable as error:
+            pytest.skip(str(error))
+        store = store_mongo.connect(single.url, actor="user")
         with pytest.raises(StartError, match="replica set"):
-            await store.open()
+            async with asyncio.timeout(30):
+                while True:
+                    with suppress(StoreAway):  # it is not up yet
+                        await store.open()
         await store.close()
 
 

@@ -83,8 +83,10 @@ async def _administer(url: str, statement: str) -> None:
 
 
 async def mongo(url: str) -> str:
-    """What the server calls itself, and the version of MongoDB that it says it is; a replica set is initiated where a
-    `mongod` was not yet. :raises NoAnswer: it is not ready, or a single server, which has no transactions."""
+    """MongoDB and its version; a replica set of one member is initiated where a `mongod` waits for that.
+
+    :raises NoAnswer: it is not ready, or a single server, which has no transactions.
+    """
     patience = int(PATIENCE_S * 1000)
     async with AsyncMongoClient[dict[str, Any]](
         url, serverSelectionTimeoutMS=patience, connectTimeoutMS=patience, timeoutMS=patience
@@ -92,16 +94,14 @@ async def mongo(url: str) -> str:
         try:
             answer = await client.admin.command("hello")
             if "setName" not in answer and answer.get("msg") != "isdbgrid":
-                await client.admin.command(
-                    "replSetInitiate", {"_id": "rs0", "members": [{"_id": 0, "host": "localhost"}]}
-                )
+                options = (await client.admin.command("getCmdLineOpts"))["parsed"]
+                host = f"127.0.0.1:{options['net'].get('port', 27017)}"
+                await client.admin.command("replSetInitiate", {"_id": "rs0", "members": [{"_id": 0, "host": host}]})
             if not answer["isWritablePrimary"] or "setName" not in answer:
                 raise NoAnswer("it is no primary of a replica set yet")
             built = await client.admin.command("buildInfo")
         except PyMongoError as error:
             raise NoAnswer(f"{type(error).__name__}: {error}") from error
-    if twin := built.get("secantusVersion"):
-        return f"SecantusDB {twin}, which is no MongoDB"
     return f"MongoDB {built['version']}"
 
 

