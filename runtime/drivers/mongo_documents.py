@@ -146,7 +146,7 @@ def _translated(error: PyMongoError | OSError) -> Exception | None:
             return Conflict()
         case PyMongoError() if error.has_error_label("UnknownTransactionCommitResult"):
             return ConnectionLost("whether the database has kept a transaction is not known")
-        case InvalidOperation() if "after close" in str(error):
+        case InvalidOperation() if "after close" in str(error) or "ended session" in str(error):
             return StoreAway("the store is closed")
     return None
 

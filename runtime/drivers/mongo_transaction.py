@@ -267,12 +267,17 @@ class MongoTransaction(Collections, Contents):
 
     async def _undo(self) -> None:
         if self._session.in_transaction:
-            with pymongo.timeout(UNDO_S):
-                await self._session.abort_transaction()  # raises nothing: an open one ends at the server's limit
+            await given_up(self._session.abort_transaction())
 
     async def _start(self) -> None:
         self._claims, self._claimed = [], {}
         await self._session.start_transaction(ReadConcern("snapshot"), WriteConcern("majority"))
+
+
+async def given_up(ending: Awaitable[None]) -> None:
+    """Tell the server so, if it can be told: else it ends the transaction at its limit."""
+    with pymongo.timeout(UNDO_S):
+        await ending  # which raises nothing
 
 
 def _keys(claim: Claim) -> list[str]:

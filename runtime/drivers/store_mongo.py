@@ -1,6 +1,6 @@
 """The store in MongoDB, a replica set of version 5 or later, through pymongo; any number of processes and hosts.
 
-Experimental: `docs/operating.md` says what it was tested against. Each actor has a database of its own.
+`docs/operating.md` says what it was tested against. Each actor has a database of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import ClassVar
 
 from pymongo import UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from runtime.context import Clock, system_clock
 from runtime.drivers.mongo_contents import OUR, Insert, Update, make, shape, shapes, steps
@@ -27,7 +28,7 @@ from runtime.drivers.mongo_documents import (
     split,
     translating,
 )
-from runtime.drivers.mongo_transaction import MongoTransaction, letter_of, literally, parked_of, reviving
+from runtime.drivers.mongo_transaction import MongoTransaction, given_up, letter_of, literally, parked_of, reviving
 from runtime.drivers.store_migrations import digest, unrecorded
 from runtime.drivers.store_rows import about, outgoing, storable
 from runtime.errors import StartError, StoreAway
@@ -86,6 +87,7 @@ class MongoStore:
             split(read_url, actor=actor)
             self._replica = client_of(read_url, actor=actor, size=pool_size)
             self._reader = Reader(self._replica[name])
+        self._sessions: set[AsyncClientSession] = set()  # of open transactions
         self._closed = False
 
     @property
@@ -109,12 +111,15 @@ class MongoStore:
             raise StartError("a single mongod has no transactions: make a replica set of it, of one member if need be")
 
     async def close(self) -> None:
-        """Who waits gets `StoreAway`; who is at work has a second to end: nobody else would end it at the server."""
+        """Who waits gets `StoreAway`, and so does who is at work for a second more: nobody else would end it at the
+        server."""
         self._closed = True
         with suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_S):
                 for _ in range(self._size):
                     await self._turns.acquire()
+        for session in list(self._sessions):
+            await given_up(session.end_session())
         await self._client.close()
         if self._replica is not self._client:
             await self._replica.close()
@@ -128,7 +133,7 @@ class MongoStore:
     async def transaction(self) -> AsyncIterator[MongoTransaction]:
         async with (
             self._turn(),
-            self._client.start_session() as session,
+            self._session() as session,
             MongoTransaction(self._database, session, self._line, WAIT_S) as transaction,
         ):
             yield transaction
@@ -149,11 +154,20 @@ class MongoStore:
             self._turns.release()
 
     @asynccontextmanager
+    async def _session(self) -> AsyncIterator[AsyncClientSession]:
+        async with self._client.start_session() as session:
+            self._sessions.add(session)
+            try:
+                yield session
+            finally:
+                self._sessions.discard(session)
+
+    @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[MongoTransaction]:
         """As long as the server lets a transaction last (`transactionLifetimeLimitSeconds`)."""
         await make(self._database, "lock")
         async with (
-            self._client.start_session() as session,
+            self._session() as session,
             MongoTransaction(self._database, session, self._line, BOOT_S) as transaction,
         ):
             await transaction.hold("lock", name)

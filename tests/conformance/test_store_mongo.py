@@ -133,6 +133,16 @@ async def test_what_nobody_lets_go_of_is_locked(world: MongoWorld, monkeypatch: 
     assert await weight(store, "a") == 2
 
 
+async def test_a_store_that_is_closed_lets_go_of_what_its_transactions_hold(world: MongoWorld) -> None:
+    store, other = await world.store(), await world.store()
+    with pytest.raises(StoreAway):
+        async with store.transaction() as holder:
+            await documents(holder).change("thing", {"_id": "a"}, {"$inc": {"weight": 1}}, upsert=True)
+            await store.close()
+            await count(other, "a")
+    assert await weight(other, "a") == 1
+
+
 # ------------------------------------------------------------------------------------------------ servers away
 
 
