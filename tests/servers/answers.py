@@ -95,7 +95,7 @@ async def mongo(url: str) -> str:
             answer = await client.admin.command("hello")
             if "setName" not in answer and answer.get("msg") != "isdbgrid":
                 options = (await client.admin.command("getCmdLineOpts"))["parsed"]
-                host = f"127.0.0.1:{options['net'].get('port', 27017)}"
+                host = f"127.0.0.1:{options.get('net', {}).get('port', 27017)}"
                 await client.admin.command("replSetInitiate", {"_id": "rs0", "members": [{"_id": 0, "host": host}]})
             if not answer["isWritablePrimary"] or "setName" not in answer:
                 raise NoAnswer("it is no primary of a replica set yet")
