@@ -112,7 +112,7 @@ async def translating(work: Awaitable[T]) -> T:
     :raises Conflict, StoreAway, Invalid, Duplicate: what the error means; others, bugs of ours, come as they are.
     """
     try:
-        return await work
+        return await _heeding(work)
     except (OverflowError, UnicodeEncodeError, DocumentTooLarge, BSONError) as error:
         raise Invalid("request.invalid", f"the database cannot hold a value: {error}") from error
     except (PyMongoError, OSError) as error:
@@ -120,6 +120,18 @@ async def translating(work: Awaitable[T]) -> T:
         if meaning is None:
             raise
         raise meaning from error
+
+
+async def _heeding(work: Awaitable[T]) -> T:
+    """What `work` returns, unless this task was cancelled meanwhile: pymongo sends with `asyncio.wait_for`, and before
+    Python 3.12 that forgets a cancellation which comes at the moment when it is done."""
+    task = asyncio.current_task()
+    asked = task.cancelling() if task else 0
+    try:
+        return await work
+    finally:
+        if task and task.cancelling() > asked:
+            raise asyncio.CancelledError
 
 
 def _translated(error: PyMongoError | OSError) -> Exception | None:

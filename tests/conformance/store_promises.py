@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from runtime.errors import StartError, StoreAway
-from runtime.ports import Duplicate, Migration, Store, Transaction
+from runtime.ports import Claim, Duplicate, Migration, Store, Transaction
 from tests.conformance.store_worlds import World
 
 Promise = Callable[[World], Awaitable[None]]
@@ -130,6 +130,24 @@ async def promise_a_statement_that_is_cancelled_ends(world: World) -> None:
     async with asyncio.timeout(PROMPT_S), store.transaction() as transaction:
         await world.put(transaction, "a")
     assert await world.ids(store) == ["a"]
+
+
+async def promise_who_is_cancelled_ends_at_whatever_moment(world: World) -> None:
+    store = await world.store()
+
+    async def work() -> None:
+        while True:
+            await world.ids(store)
+            async with store.transaction() as transaction:
+                await transaction.begin([Claim("x")])
+
+    for moment in range(60):
+        task = asyncio.create_task(work())
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=PROMPT_S)
+        assert task.cancelled()
 
 
 async def promise_transactions_are_served_in_order(world: World) -> None:
