@@ -142,6 +142,7 @@ async def promise_who_is_cancelled_ends_at_whatever_moment(world: World) -> None
                 await transaction.begin([Claim("x")])
 
     for moment in range(60):
+        await world.ids(store)  # so there is a connection: one that is being made is another matter
         task = asyncio.create_task(work())
         for _ in range(moment):
             await asyncio.sleep(0)
