@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,8 @@ async def writer(path: Path, name: str, count: int) -> asyncio.subprocess.Proces
 
 
 def integrity(path: Path) -> str:
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         (found,) = connection.execute("pragma integrity_check").fetchone()
-    connection.close()
     return str(found)
 
 
@@ -249,7 +249,7 @@ async def test_what_is_no_database_is_named(tmp_path: Path) -> None:
 def test_a_read_that_was_slow_is_tried_on_the_loop_again_after_a_while(
     tmp_path: Path, slow_s: float, read_again: bool
 ) -> None:
-    with sqlite3.connect(tmp_path / "x.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "x.db")) as connection:
         connection.execute("create table t as with recursive n (n) as (select 1) select n from n")
     reader = sqlite_connection.QuickReader(tmp_path / "x.db", "", system_clock, slow_s=slow_s)
     count = "with recursive n (n) as (select 1 union all select n + 1 from n where n < $1) select count(*) as n from n"

@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ async def befriended(ada: Api, bob: Api, inbox: Inbox, way: str) -> str:
 def let_leases_lapse(folder: Path) -> None:
     """As if the dead process had been missed for a minute."""
     for path in folder.glob("*.db"):
-        with sqlite3.connect(path) as database:
+        with closing(sqlite3.connect(path)) as database, database:
             database.execute("update inbox set leased_until = 0 where settled_at is null")
             database.execute("update outbox set leased_until = 0")
 
@@ -131,7 +132,7 @@ async def nothing_waits(folder: Path) -> bool:
     """Once all that was under way is settled."""
     async with asyncio.timeout(10):
         while True:
-            with sqlite3.connect(folder / "notify.db") as database:
+            with closing(sqlite3.connect(folder / "notify.db")) as database:
                 (waiting,) = database.execute(
                     "select (select count(*) from inbox where settled_at is null) + (select count(*) from outbox)"
                 ).fetchone()
