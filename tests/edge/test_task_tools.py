@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -89,7 +90,7 @@ async def test_a_batch(ada: Api, project: str, task: Any) -> None:
         "status": 422,
         "problem": {
             "type": "about:blank",
-            "title": "Unprocessable Entity",
+            "title": HTTPStatus(422).phrase,
             "status": 422,
             "detail": "The operation breaks a rule.",
             "code": "request.invalid",
